@@ -1,0 +1,1 @@
+"""VARGPT toolkit, data sets: plan, write, check and publish instruction rows."""

@@ -1,0 +1,253 @@
+"""`datagen build-130k`: ImageNet-Instruct-130K again, or its like from the sample world.
+
+Paper, Section 4.2 and Appendix 8: captions, seeds of three pools and four shots go to an LLM, which
+writes the user's request and the assistant's sentence.
+"""
+
+import asyncio
+import dataclasses
+import hashlib
+import json
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from vargpt_schema import UserError
+
+from vargpt_datagen.caption_parquet import ParquetCaptions
+from vargpt_datagen.caption_source import CaptionSource, WorldCaptions
+from vargpt_datagen.card import card_text
+from vargpt_datagen.dry_run import dry_run_text
+from vargpt_datagen.folder import BuildFolder, full_disk_is_said, write_text
+from vargpt_datagen.journal import Journal
+from vargpt_datagen.manifest import FORMAT, command_line, sorted_counts, versions
+from vargpt_datagen.offline import OfflineWriter
+from vargpt_datagen.plan import NUM_SHOTS, Plan, PlanConfig, reserve_size
+from vargpt_datagen.pools import read_seeds, shipped_seeds, shipped_shot_pairs
+from vargpt_datagen.progress import progress
+from vargpt_datagen.publishing import publish
+from vargpt_datagen.request import Pools, RequestWriter, Shots
+from vargpt_datagen.writing import RowWriting, Tally, Written
+
+ROWS_IN_PAPER = 130_000
+FREE_REPLIES_PER_COMMIT = 1_000  # offline replies cost nothing to make again
+OFFLINE_IN_FLIGHT = 16  # the offline writer never waits; more would only take memory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build130kConfig:
+    """Options of `datagen build-130k`."""
+
+    out: Path | None = None  # None: ./130k-<source>
+    rows: int = ROWS_IN_PAPER
+    seed: int = 0
+    captions: str = "world"  # or the path of a Parquet file or folder
+    image_root: Path | None = None  # where the report finds real pictures
+    seeds: Path | None = None  # a `seeds` table; None: the shipped pools
+    shots: Shots = "pairs"
+    shot_sets: int | None = None  # None: random shots for every row
+    work_dir: Path | None = None  # journal and lock; None: OUT/.work
+
+
+class Built(NamedTuple):
+    """What a build came to."""
+
+    out: Path
+    num_rows: int
+    num_rejects: int
+    was_finished: bool  # nothing was left to do
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """Everything a build reads, opened and checked."""
+
+    source: CaptionSource
+    pools: Pools
+    plan: Plan
+    requests: RequestWriter
+
+
+def build_130k(config: Build130kConfig) -> Built:
+    """Build or resume one folder; does nothing to a finished one. UserError on bad input."""
+    inputs = open_inputs(config)
+    folder = build_folder(config, inputs.source)
+    print(f"building in {folder.root}", file=sys.stderr)
+    folder.make()
+    with folder.locked(), full_disk_is_said(folder.root):
+        identity = _identity(config, inputs)
+        folder.expect_config(identity)
+        finished = _finished(folder, config.rows)
+        if finished:
+            return finished
+        written = _write(config, inputs, folder)
+        files = publish(folder, written, plan=inputs.plan, requests=inputs.requests)
+        manifest = _manifest(inputs, identity, written, files)
+        write_text(folder.card, card_text(manifest))
+        write_text(folder.manifest, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+    return Built(folder.root, len(written.rows), len(written.rejects), was_finished=False)
+
+
+def dry_run_130k(config: Build130kConfig) -> str:
+    """One rendered request, calls, tokens and USD of a build; nothing is written."""
+    inputs = open_inputs(config)
+    return dry_run_text(inputs.plan, inputs.requests, config.rows)
+
+
+def open_inputs(config: Build130kConfig) -> Inputs:
+    """Captions, pools, plan and request writer of a configuration."""
+    if config.rows < 1:
+        raise UserError(f"--rows {config.rows}: at least 1 was expected. Give the rows to build.")
+    source = (
+        WorldCaptions() if config.captions == "world" else ParquetCaptions(Path(config.captions))
+    )
+    seeds = read_seeds(config.seeds) if config.seeds else shipped_seeds()
+    pools = Pools(seeds=seeds, pairs=shipped_shot_pairs())
+    _expect_enough_captions(config, source)
+    plan = Plan(
+        PlanConfig(
+            seed=config.seed,
+            fingerprint=f"{source.fingerprint} {pools.fingerprint()}",
+            num_captions=len(source),
+            pool_sizes=pools.sizes(),
+            num_pairs=len(pools.pairs),
+            shot_sets=config.shot_sets,
+        )
+    )
+    requests = RequestWriter(source, pools, model=OfflineWriter.model, shots=config.shots)
+    return Inputs(source=source, pools=pools, plan=plan, requests=requests)
+
+
+def build_folder(config: Build130kConfig, source: CaptionSource) -> BuildFolder:
+    """The folder of a build; by default named for the set and its source."""
+    return BuildFolder(config.out or Path(f"130k-{source.name}"), config.work_dir)
+
+
+def _expect_enough_captions(config: Build130kConfig, source: CaptionSource) -> None:
+    spares = reserve_size(len(source))
+    available = len(source) - spares
+    if config.rows > available:
+        dropped = sum(source.dropped.values())
+        raise UserError(
+            f"{config.captions}: {len(source):,} usable captions found ({dropped:,} unfit ones "
+            f"dropped), --rows {config.rows:,} and {spares:,} spares need "
+            f"{config.rows + spares:,}. Give more captions, or --rows {max(available, 0)}."
+        )
+    if available <= NUM_SHOTS:
+        raise UserError(
+            f"{config.captions}: {len(source):,} usable captions found, at least "
+            f"{NUM_SHOTS + 1 + reserve_size(NUM_SHOTS + 1)} are needed to draw shots from. "
+            "Give more captions."
+        )
+    if config.shot_sets is not None and not 2 <= config.shot_sets <= available // NUM_SHOTS:
+        raise UserError(
+            f"--shot-sets {config.shot_sets}: 2 to {available // NUM_SHOTS} was expected for "
+            f"{available:,} captions. Choose fewer sets, or leave the option out."
+        )
+
+
+def _identity(config: Build130kConfig, inputs: Inputs) -> dict[str, Any]:
+    """What must not change between two runs on one folder; `rows` may grow."""
+    return {
+        "set": "130k",
+        "rows": config.rows,
+        "seed": config.seed,
+        "captions": config.captions,
+        "captions_sha256": inputs.source.fingerprint,
+        "seeds": str(config.seeds) if config.seeds else None,
+        "pools_sha256": inputs.pools.fingerprint(),
+        "shots": config.shots,
+        "shot_sets": config.shot_sets,
+        "writer": "offline",
+        "model": OfflineWriter.model,
+        "system_sha256": hashlib.sha256(inputs.requests.system.encode()).hexdigest(),
+    }
+
+
+def _finished(folder: BuildFolder, rows: int) -> Built | None:
+    """The published build, when it has these rows and all its files."""
+    if not folder.manifest.exists():
+        return None
+    manifest = json.loads(folder.manifest.read_text("utf-8"))
+    complete = all(
+        (folder.root / file["path"]).is_file()
+        and (folder.root / file["path"]).stat().st_size == file["size_bytes"]
+        for file in manifest["files"]
+    )
+    counts = manifest["counts"]
+    if not complete or counts["rows"] != rows:
+        return None
+    return Built(folder.root, counts["rows"], counts["rejects"], was_finished=True)
+
+
+def _write(config: Build130kConfig, inputs: Inputs, folder: BuildFolder) -> Written:
+    journal = Journal(folder.journal, replies_per_commit=FREE_REPLIES_PER_COMMIT)
+    try:
+        with progress("rows") as show:
+
+            def on_progress(tally: Tally) -> None:
+                rejected = sum(tally.rejected.values())
+                note = f"{tally.accepted:,} accepted, {rejected:,} rejected"
+                show(tally.accepted, config.rows, note)
+
+            writing = RowWriting(
+                plan=inputs.plan,
+                requests=inputs.requests,
+                writer=OfflineWriter(),
+                journal=journal,
+                in_flight=OFFLINE_IN_FLIGHT,
+                on_progress=on_progress,
+            )
+            written = asyncio.run(writing.write(config.rows))
+            on_progress(writing.tally)
+            return written
+    finally:
+        journal.close()
+
+
+def _manifest(
+    inputs: Inputs,
+    identity: dict[str, Any],
+    written: Written,
+    files: list[dict[str, object]],
+) -> dict[str, Any]:
+    defaults = {field.name: field.default for field in dataclasses.fields(Build130kConfig)}
+    seeds = [seed for kind in inputs.pools.seeds.values() for seed in kind]
+    tally = written.tally
+    return {
+        "format": FORMAT,
+        "name": f"{inputs.source.title}-130K",
+        "set": "130k",
+        "command": command_line("build-130k", identity, defaults),
+        "config": identity,
+        "captions": {
+            "source": inputs.source.name,
+            "captioner": inputs.source.captioner,
+            "usable": len(inputs.source),
+            "dropped": sorted_counts(Counter(inputs.source.dropped)),
+        },
+        "seeds": {
+            "generators": sorted({seed.generator for seed in seeds}),
+            "counts": {kind: len(pool) for kind, pool in inputs.pools.seeds.items()},
+        },
+        "shot_pairs": len(inputs.pools.pairs),
+        "generators": sorted_counts(Counter(row.generator for row in written.rows)),
+        "counts": {
+            "rows": len(written.rows),
+            "rejects": len(written.rejects),
+            "judged_replies": tally.asked + tally.replayed,
+            "distinct_prompts": len({row.prompt for row in written.rows}),
+            "distinct_answers": len({row.answer for row in written.rows}),
+        },
+        "rejects_by_reason": sorted_counts(tally.rejected),
+        "tokens": {
+            "prompt": tally.prompt_tokens,
+            "cached": tally.cached_tokens,
+            "completion": tally.completion_tokens,
+        },
+        "usd": 0.0,  # the offline writer bills nothing
+        "versions": versions(),
+        "files": files,
+    }

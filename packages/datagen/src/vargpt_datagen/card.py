@@ -1,0 +1,66 @@
+"""The dataset card: README.md of a build, with front matter that the Hugging Face hub reads."""
+
+from typing import Any
+
+import yaml
+from jinja2 import Environment, StrictUndefined
+
+from vargpt_datagen.request import template_text
+
+_SIZES = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"),
+)
+
+
+def card_text(manifest: dict[str, Any]) -> str:
+    """The card of a build, from its manifest alone."""
+    environment = Environment(
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
+    )
+    environment.filters["thousands"] = lambda number: f"{number:,}"
+    body = environment.from_string(template_text("card.jinja")).render(**manifest)
+    front = yaml.safe_dump(_front_matter(manifest), sort_keys=False, allow_unicode=True)
+    return f"---\n{front}---\n\n{body}\n"
+
+
+def _front_matter(manifest: dict[str, Any]) -> dict[str, Any]:
+    rows = manifest["counts"]["rows"]
+    shards = [file for file in manifest["files"] if file["path"].startswith("data/")]
+    licence = (
+        {}  # the world is drawn by the toolkit: its builder chooses
+        if manifest["captions"]["source"] == "world"
+        else {
+            "license": "other",
+            "license_name": "imagenet-terms-plus-text",
+            "license_link": "https://image-net.org/download.php",
+        }
+    )
+    return {
+        **licence,
+        "language": ["en"],
+        "pretty_name": manifest["name"],
+        "size_categories": [next((name for limit, name in _SIZES if rows < limit), "n>1T")],
+        "task_categories": ["text-to-image", "image-text-to-text"],
+        "annotations_creators": ["machine-generated"],
+        "language_creators": ["machine-generated"],
+        "tags": ["synthetic", "vargpt", "instruction"],
+        "configs": [
+            {
+                "config_name": "default",
+                "data_files": [{"split": "train", "path": "data/train-*.parquet"}],
+            }
+        ],
+        "dataset_info": {
+            "splits": [
+                {
+                    "name": "train",
+                    "num_bytes": sum(file["size_bytes"] for file in shards),
+                    "num_examples": rows,
+                }
+            ]
+        },
+    }

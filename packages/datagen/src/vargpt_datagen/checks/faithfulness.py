@@ -1,0 +1,72 @@
+"""Rules that hold both texts to the caption: enough of it told, nothing countable made up."""
+
+import re
+from collections.abc import Set
+
+from vargpt_datagen.checks.candidate import Candidate
+from vargpt_datagen.checks.reading import read
+from vargpt_datagen.checks.vocabulary import ANNOUNCING_WORDS, COLOURS, COUNTED_BY, NUMBERS
+
+_MIN_TOLD_FRAC = 0.5  # of the caption's content lemmas
+
+_COLOUR_WORDS = frozenset(COLOURS)
+_NUMBER_WORDS = frozenset(NUMBERS)
+_TWO_THINGS = re.compile(r" and (?:an?|another) ")
+_DIGIT = re.compile(r"\d")
+
+
+def prompt_off_caption(candidate: Candidate) -> str | None:
+    """The prompt decides what is drawn, so it must tell at least half of the caption."""
+    caption = read(candidate.caption).content
+    missing = caption - read(candidate.prompt).content
+    return _listed(missing) if len(missing) > (1 - _MIN_TOLD_FRAC) * len(caption) else None
+
+
+def answer_off_caption(candidate: Candidate) -> str | None:
+    """The answer may be as short as the subject, but half of what it tells is the caption's."""
+    caption = read(candidate.caption).content
+    # Small talk the two texts share ("for my slides") is beside the point.
+    told = read(candidate.answer).content - ANNOUNCING_WORDS
+    told -= read(candidate.prompt).content - caption
+    num_due = _MIN_TOLD_FRAC * min(len(caption), max(len(told), 1))
+    return _listed(caption - told) if len(caption & told) < num_due else None
+
+
+def new_colour(candidate: Candidate) -> str | None:
+    """A colour that the caption lacks is a guess the image will contradict."""
+    told = _both(candidate) & _COLOUR_WORDS
+    words = read(candidate.caption).words
+    if told <= words:
+        return None
+    known = {COLOURS[word] for word in words & _COLOUR_WORDS}
+    for word in sorted(told):
+        # A caption's "blackbird" may become "a black bird".
+        if COLOURS[word] not in known and not any(other.startswith(word) for other in words):
+            return word
+    return None
+
+
+def new_number(candidate: Candidate) -> str | None:
+    """A count that the caption lacks is a guess the image will contradict."""
+    told = _both(candidate)
+    counts = told & _NUMBER_WORDS
+    if _DIGIT.search(candidate.prompt) or _DIGIT.search(candidate.answer):
+        counts |= {word for word in told if word.isdecimal() and word != "1"}
+    caption = read(candidate.caption)
+    if counts <= caption.words:
+        return None
+    known = {COUNTED_BY.get(word) or NUMBERS.get(word, word) for word in caption.words}
+    if _TWO_THINGS.search(caption.phrase):
+        known.add("2")
+    for word in sorted(counts):
+        if NUMBERS.get(word, word) not in known:
+            return word
+    return None
+
+
+def _both(candidate: Candidate) -> frozenset[str]:
+    return read(candidate.prompt).words | read(candidate.answer).words
+
+
+def _listed(lemmas: Set[str]) -> str:
+    return ", ".join(sorted(lemmas))

@@ -1,0 +1,91 @@
+"""The journal: every reply, durable against SIGKILL once committed, keyed by its request.
+
+One SQLite file in WAL mode with one writer process. Two journals merge by the union of their rows.
+"""
+
+import sqlite3
+from pathlib import Path
+
+from vargpt_schema import UserError
+
+from vargpt_datagen.reply import Reply
+
+_CREATE = """
+CREATE TABLE IF NOT EXISTS replies (
+    request_sha256 BLOB NOT NULL,
+    attempt INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    finish_reason TEXT NOT NULL,
+    model TEXT NOT NULL,
+    prompt_tokens INTEGER NOT NULL,
+    cached_tokens INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL,
+    PRIMARY KEY (request_sha256, attempt)
+) WITHOUT ROWID
+"""
+_INSERT = "INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_SELECT = (
+    "SELECT text, finish_reason, model, prompt_tokens, cached_tokens, completion_tokens "
+    "FROM replies WHERE request_sha256 = ? ORDER BY attempt"
+)
+
+
+class Journal:
+    """Replies by request. `replies_per_commit` 1 for paid replies, more for free ones."""
+
+    def __init__(self, path: Path, *, replies_per_commit: int) -> None:
+        self.path = path
+        self._replies_per_commit = replies_per_commit
+        self._pending: list[tuple[object, ...]] = []
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path)
+            (mode,) = self._db.execute("PRAGMA journal_mode=WAL").fetchone()
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.execute(_CREATE)
+            self._db.commit()
+        except (sqlite3.Error, OSError) as error:
+            raise journal_error(path, error) from error
+        if mode != "wal":
+            raise UserError(
+                f"{path}: the file system gives SQLite journal mode {mode!r}, 'wal' is needed. "
+                "Put the journal on a local disk with --work-dir DIR."
+            )
+        (self.was_empty,) = self._db.execute("SELECT NOT EXISTS (SELECT 1 FROM replies)").fetchone()
+
+    def replies(self, request_sha256: str) -> list[Reply]:
+        """Committed replies to one request, in the order they came."""
+        rows = self._db.execute(_SELECT, (bytes.fromhex(request_sha256),))
+        return [Reply(*row) for row in rows]
+
+    def add(self, request_sha256: str, attempt: int, reply: Reply) -> None:
+        """Note one reply; committed at once or with its group."""
+        self._pending.append((bytes.fromhex(request_sha256), attempt, *reply))
+        if len(self._pending) >= self._replies_per_commit:
+            self.commit()
+
+    def commit(self) -> None:
+        """Make what was added durable; UserError when the disk refuses, with nothing lost."""
+        if not self._pending:
+            return
+        try:
+            with self._db:
+                self._db.executemany(_INSERT, self._pending)
+        except sqlite3.Error as error:
+            raise journal_error(self.path, error) from error
+        self._pending.clear()
+
+    def close(self) -> None:
+        """Commit what is left and close."""
+        try:
+            self.commit()
+        finally:
+            self._db.close()
+
+
+def journal_error(path: Path, error: Exception) -> UserError:
+    """One line for a journal that cannot be opened or written."""
+    return UserError(
+        f"{path}: the journal cannot be written ({error}). Replies committed so far are kept. "
+        "Free some space or choose a local disk with --work-dir DIR, then run the same command."
+    )

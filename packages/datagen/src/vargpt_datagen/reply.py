@@ -1,0 +1,55 @@
+"""What a writer answers, and the reading of its text as a prompt and an answer."""
+
+import json
+from typing import NamedTuple, Protocol
+
+
+class Reply(NamedTuple):
+    """One reply of a writer, as received."""
+
+    text: str
+    finish_reason: str  # "stop" when complete; as the endpoint reported it
+    model: str  # as the endpoint reported it
+    prompt_tokens: int  # as billed, cached ones included
+    cached_tokens: int
+    completion_tokens: int
+
+
+class Writer(Protocol):
+    """Anything that answers the body of a chat completion request."""
+
+    async def complete(self, body: bytes) -> Reply: ...
+
+
+class Pair(NamedTuple):
+    """The two texts of a reply."""
+
+    prompt: str
+    answer: str
+
+
+class Unusable(NamedTuple):
+    """A reply without two texts: worth asking for again."""
+
+    reason: str  # blank, cut_off, malformed_json
+    detail: str
+
+
+def read_pair(reply: Reply) -> Pair | Unusable:
+    """The prompt and answer in a reply's JSON object; other keys are ignored."""
+    if not reply.text.strip():  # DeepSeek's JSON mode blanks what it could not parse
+        return Unusable("blank", f"finish_reason {reply.finish_reason}")
+    if reply.finish_reason != "stop":
+        return Unusable("cut_off", f"finish_reason {reply.finish_reason}")
+    try:
+        found = json.loads(reply.text)
+    except ValueError as error:
+        return Unusable("malformed_json", str(error))
+    if not isinstance(found, dict):
+        return Unusable("malformed_json", f"{type(found).__name__} instead of an object")
+    prompt, answer = found.get("prompt"), found.get("answer")
+    if not isinstance(prompt, str) or not isinstance(answer, str):
+        return Unusable("malformed_json", f"keys {sorted(found)} instead of prompt and answer")
+    if not prompt.strip() or not answer.strip():
+        return Unusable("blank", "prompt or answer is empty")
+    return Pair(prompt, answer)

@@ -1,0 +1,137 @@
+"""The request: one planned row as the body of a chat completion, rendered from the templates."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Literal, NamedTuple
+
+from jinja2 import Environment, StrictUndefined
+from vargpt_schema import SEED_KINDS
+
+from vargpt_datagen.caption_source import CaptionSource
+from vargpt_datagen.checks import Shot
+from vargpt_datagen.plan import PlannedRow
+from vargpt_datagen.pools import Seed, ShotPair
+
+Shots = Literal["pairs", "captions"]
+
+MAX_OUTPUT_TOKENS = 160
+TEMPERATURE = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pools:
+    """What requests draw from besides captions."""
+
+    seeds: Mapping[str, tuple[Seed, ...]]  # by kind
+    pairs: tuple[ShotPair, ...]
+
+    def sizes(self) -> tuple[int, int, int]:
+        prompts, captions, answers = (len(self.seeds[kind]) for kind in SEED_KINDS)
+        return prompts, captions, answers
+
+    def fingerprint(self) -> str:
+        texts = [[seed.seed_id, seed.text] for kind in SEED_KINDS for seed in self.seeds[kind]]
+        pairs = [list(pair) for pair in self.pairs]
+        return hashlib.sha256(json.dumps([texts, pairs], default=str).encode()).hexdigest()
+
+
+class Request(NamedTuple):
+    """One rendered request and what its reply will be checked against."""
+
+    body: bytes
+    sha256: str  # of the body: the request's identity
+    caption: str
+    shots: tuple[Shot, ...]
+    seeds: tuple[str, str, str]
+
+
+class RequestWriter:
+    """Renders planned rows; the system message is byte-identical for every row."""
+
+    def __init__(self, source: CaptionSource, pools: Pools, *, model: str, shots: Shots) -> None:
+        self.source = source
+        self.pools = pools
+        self._shots: Shots = shots
+        environment = Environment(
+            undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
+        )
+        environment.filters["json_text"] = _json_text
+        self.system = environment.from_string(template_text("system.jinja")).render()
+        self._user = environment.from_string(template_text("user.jinja"))
+        self._before = (
+            json.dumps({"model": model})[:-1]
+            + ', "messages": [{"role": "system", "content": '
+            + _json_text(self.system)
+            + '}, {"role": "user", "content": '
+        )
+        self._after = (
+            "}], "
+            + json.dumps(
+                {
+                    "temperature": TEMPERATURE,
+                    "max_tokens": MAX_OUTPUT_TOKENS,
+                    "response_format": {"type": "json_object"},
+                }
+            )[1:]
+        )
+
+    def request(self, row: PlannedRow) -> Request:
+        """The request of one planned row."""
+        caption = self.source.caption(row.source_index)
+        shots = tuple(self._shot(shot.source_index, shot.pair_index) for shot in row.shots)
+        prompt, scene, answer = (
+            self.pools.seeds[kind][index].text
+            for kind, index in zip(SEED_KINDS, row.seed_indices, strict=True)
+        )
+        body = (
+            self._before
+            + _json_text(self.user(caption, shots, (prompt, scene, answer)))
+            + self._after
+        ).encode()
+        return Request(
+            body, hashlib.sha256(body).hexdigest(), caption, shots, (prompt, scene, answer)
+        )
+
+    def user(self, caption: str, shots: tuple[Shot, ...], seeds: tuple[str, str, str]) -> str:
+        """The user message; captions are values of the template, never part of it."""
+        return self._user.render(
+            shots=shots,
+            prompt_seed=seeds[0],
+            caption_seed=seeds[1],
+            answer_seed=seeds[2],
+            caption=caption,
+        )
+
+    def seed_ids(self, row: PlannedRow) -> tuple[str, str, str]:
+        """Ids of the row's prompt, caption and answer seed."""
+        prompt, caption, answer = (
+            self.pools.seeds[kind][index].seed_id
+            for kind, index in zip(SEED_KINDS, row.seed_indices, strict=True)
+        )
+        return prompt, caption, answer
+
+    def shot_ids(self, row: PlannedRow) -> tuple[str, ...]:
+        """`pair id@image id` of each shot; the image id alone where shots are captions."""
+        images = [self.source.image_id(shot.source_index) for shot in row.shots]
+        if self._shots == "captions":
+            return tuple(images)
+        pairs = [self.pools.pairs[shot.pair_index].pair_id for shot in row.shots]
+        return tuple(f"{pair}@{image}" for pair, image in zip(pairs, images, strict=True))
+
+    def _shot(self, source_index: int, pair_index: int) -> Shot:
+        caption = self.source.caption(source_index)
+        if self._shots == "captions":
+            return Shot(caption, "", "")
+        return Shot(caption, *self.pools.pairs[pair_index].filled(caption))
+
+
+def template_text(name: str) -> str:
+    """A shipped template's source."""
+    return resources.files("vargpt_datagen").joinpath("templates", name).read_text("utf-8")
+
+
+def _json_text(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,163 @@
+"""Writes pictures of the sample world into an image root, resumable and in parallel."""
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+from vargpt_schema import CAPTIONS, INSTRUCT, UserError
+from vargpt_schema.world import (
+    SPLITS,
+    caption_at,
+    class_name,
+    image_id,
+    image_path,
+    index_of,
+    label_at,
+    scene_at,
+    split_of,
+)
+
+from vargpt_datagen.folder import folder_error, full_disk_is_said
+from vargpt_datagen.world.drawing import MAX_SIZE_PX, MIN_SIZE_PX, png_bytes
+
+CAPTIONER = "vargpt-sample-world"
+_CHUNK = 500  # pictures per task
+_PROCESSES = 2
+_CHUNKS_WORTH_PROCESSES = 10  # fewer are drawn before a second process has started
+_IMAGE_PATH = re.compile(r"world/([0-9]{8})\.png")
+
+Progress = Callable[[int, int], None]  # done, total
+
+
+class Drawn(NamedTuple):
+    """What one run did."""
+
+    num_drawn: int
+    num_kept: int  # already there in the right size
+    folder: Path
+
+
+def draw_world(out: Path, rows: int, size_px: int, progress: Progress) -> Drawn:
+    """Draw the first training scenes into OUT/world/ and write OUT/captions.parquet.
+
+    UserError for rows or sizes that the world does not have.
+    """
+    train = SPLITS["train"]
+    if not 1 <= rows <= len(train):
+        raise UserError(
+            f"--rows: {rows} found, 1 to {len(train)} expected. Ask for fewer: the training split "
+            "of the sample world has no more."
+        )
+    indices = train[:rows]
+    drawn = _draw_all(indices, out, size_px, progress)
+    CAPTIONS.write(captions_table(indices), out / "captions.parquet")
+    return drawn
+
+
+def draw_for_build(
+    build_dir: Path, size_px: int, progress: Progress, out: Path | None = None
+) -> Drawn:
+    """Draw the pictures that a build's rows name into an image root, default BUILD_DIR/images.
+
+    UserError for a row that names anything but a picture of the sample world.
+    """
+    images = INSTRUCT.read(build_dir, columns=["images"]).column("images")
+    names = images.combine_chunks().flatten().unique().to_pylist()
+    indices = sorted(_named_index(build_dir, name) for name in names)
+    return _draw_all(indices, out or build_dir / "images", size_px, progress)
+
+
+def captions_table(indices: Sequence[int]) -> pa.Table:
+    """The `captions` table of these scenes."""
+    captions = [caption_at(index) for index in indices]
+    labels = [label_at(index) for index in indices]
+    columns = {
+        "image_id": [image_id(index) for index in indices],
+        "image": [image_path(index) for index in indices],
+        "split": [split_of(index) for index in indices],
+        "label": labels,
+        "wnid": [None] * len(indices),
+        "class_name": [None if label is None else class_name(label) for label in labels],
+        "caption_raw": captions,
+        "caption": captions,
+        "captioner": [CAPTIONER] * len(indices),
+        "quality_flags": [[]] * len(indices),
+    }
+    return pa.table(columns, schema=CAPTIONS.schema)
+
+
+def _named_index(build_dir: Path, name: str) -> int:
+    match = _IMAGE_PATH.fullmatch(name)
+    if match is None:
+        raise UserError(
+            f"{build_dir}: image {name!r} found, a picture of the sample world such as "
+            "'world/00000042.png' expected. Only builds from the sample world can be drawn."
+        )
+    return index_of(f"world-{match[1]}")
+
+
+def _draw_all(indices: Sequence[int], image_root: Path, size_px: int, progress: Progress) -> Drawn:
+    if not MIN_SIZE_PX <= size_px <= MAX_SIZE_PX:
+        raise UserError(
+            f"--size: {size_px} px found, {MIN_SIZE_PX} to {MAX_SIZE_PX} expected. "
+            "Choose the side that the model was made for, such as 64."
+        )
+    folder = image_root / "world"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise folder_error(folder, error) from error
+    chunks = [indices[start : start + _CHUNK] for start in range(0, len(indices), _CHUNK)]
+    done = num_drawn = 0
+    with full_disk_is_said(folder):
+        drawn_counts = _draw_chunks(chunks, image_root, size_px)
+        for chunk, drawn in zip(chunks, drawn_counts, strict=True):
+            done += len(chunk)
+            num_drawn += drawn
+            progress(done, len(indices))
+    return Drawn(num_drawn, len(indices) - num_drawn, folder)
+
+
+def _draw_chunks(chunks: list[Sequence[int]], image_root: Path, size_px: int) -> Iterator[int]:
+    """How many pictures of each chunk were drawn, in order."""
+    draw_chunk = partial(_draw_chunk, image_root=image_root, size_px=size_px)
+    if len(chunks) < _CHUNKS_WORTH_PROCESSES:
+        yield from map(draw_chunk, chunks)
+        return
+    with ProcessPoolExecutor(_PROCESSES, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(draw_chunk, chunks)
+
+
+def _draw_chunk(indices: Sequence[int], image_root: Path, size_px: int) -> int:
+    num_drawn = 0
+    for index in indices:
+        path = image_root / image_path(index)
+        if _side_px(path) == size_px:
+            continue
+        temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+        try:
+            temporary.write_bytes(png_bytes(scene_at(index), size_px))
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        num_drawn += 1
+    return num_drawn
+
+
+def _side_px(path: Path) -> int | None:
+    """Side of a square PNG, from its first bytes; None for anything else."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(24)
+    except FileNotFoundError:
+        return None
+    if len(head) < 24 or not head.startswith(b"\x89PNG\r\n\x1a\n") or head[16:20] != head[20:24]:
+        return None
+    return int.from_bytes(head[16:20], "big")

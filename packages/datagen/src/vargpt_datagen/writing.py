@@ -1,0 +1,218 @@
+"""Writing: one async step per row, run in waves until every row has an accepted pair."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from vargpt_schema import UserError
+
+from vargpt_datagen.checks import Candidate, Fault, first_fault, normalise, normalise_answer
+from vargpt_datagen.journal import Journal
+from vargpt_datagen.plan import Plan
+from vargpt_datagen.reply import Pair, Reply, Unusable, Writer, read_pair
+from vargpt_datagen.request import Request, RequestWriter
+
+MAX_ATTEMPTS = 3  # replies to one request before an unusable one becomes a reject
+_ROWS_BETWEEN_PAUSES = 200  # a writer that never waits must still let Ctrl-C and the display in
+
+
+class Accepted(NamedTuple):
+    """A row's text."""
+
+    position: int  # in the plan's order
+    prompt: str
+    answer: str
+    generator: str
+    request_sha256: str
+    attempts: int
+
+
+class Rejected(NamedTuple):
+    """A candidate given up."""
+
+    position: int
+    reason: str
+    detail: str
+    prompt: str | None
+    answer: str | None
+    text: str
+    generator: str
+    request_sha256: str
+    attempts: int
+
+
+@dataclass(slots=True)
+class Tally:
+    """What has happened so far, for the display and the manifest."""
+
+    accepted: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    replayed: int = 0  # replies taken from the journal
+    asked: int = 0  # replies a writer gave in this run
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+
+    def count(self, reply: Reply) -> None:
+        self.prompt_tokens += reply.prompt_tokens
+        self.cached_tokens += reply.cached_tokens
+        self.completion_tokens += reply.completion_tokens
+
+
+@dataclass(slots=True)
+class Written:
+    """All rows of a build, in row order, and what was dropped on the way, in wave order."""
+
+    rows: list[Accepted]
+    rejects: list[Rejected]
+    tally: Tally
+
+
+class RowWriting:
+    """Writes the rows of one plan."""
+
+    def __init__(
+        self,
+        *,
+        plan: Plan,
+        requests: RequestWriter,
+        writer: Writer,
+        journal: Journal,
+        in_flight: int,
+        on_progress: Callable[[Tally], None],
+    ) -> None:
+        self._plan = plan
+        self._requests = requests
+        self._writer = writer
+        self._journal = journal
+        self._in_flight = in_flight
+        self._on_progress = on_progress
+        self.tally = Tally()
+
+    async def write(self, num_rows: int) -> Written:
+        """Fill rows 0 .. num_rows-1.
+
+        When every open row has been judged, the failed ones in ascending order take the next
+        spares, and so on. What is written depends on the plan and the replies alone, not on their
+        order. UserError when the reserve is used up.
+        """
+        rows: list[Accepted | None] = [None] * num_rows
+        rejects: list[Rejected] = []
+        open_rows: Sequence[int] = range(num_rows)
+        positions: Sequence[int] = range(num_rows)
+        num_spares_used = 0
+        while open_rows:
+            outcomes = await self._judge_all(positions)
+            failed: list[int] = []
+            for row, position in zip(open_rows, positions, strict=True):
+                outcome = outcomes.pop(position)
+                if isinstance(outcome, Accepted):
+                    rows[row] = outcome
+                else:
+                    rejects.append(outcome)
+                    failed.append(row)
+            positions = self._next_spares(num_spares_used, len(failed))
+            num_spares_used += len(failed)
+            open_rows = failed
+        return Written([row for row in rows if row is not None], rejects, self.tally)
+
+    async def _judge_all(self, positions: Sequence[int]) -> dict[int, Accepted | Rejected]:
+        outcomes: dict[int, Accepted | Rejected] = {}
+        waiting = iter(positions)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self._in_flight, len(positions))):
+                    group.create_task(self._work(waiting, outcomes))
+        except* UserError as errors:
+            raise errors.exceptions[0] from None
+        return outcomes
+
+    async def _work(self, waiting: Iterator[int], outcomes: dict[int, Accepted | Rejected]) -> None:
+        for position in waiting:
+            outcome = await self.judge(position)
+            outcomes[position] = outcome
+            if isinstance(outcome, Accepted):
+                self.tally.accepted += 1
+            else:
+                self.tally.rejected[outcome.reason] += 1
+            if len(outcomes) % _ROWS_BETWEEN_PAUSES == 0:
+                self._on_progress(self.tally)
+                await asyncio.sleep(0)
+
+    async def judge(self, position: int) -> Accepted | Rejected:
+        """The step: one position of the plan to a row's text or a reject."""
+        request = self._requests.request(self._plan.row(position))
+        known = [] if self._journal.was_empty else self._journal.replies(request.sha256)
+        attempt = 0
+        while True:
+            attempt += 1
+            reply = await self._reply(request, attempt, known)
+            pair = read_pair(reply)
+            if isinstance(pair, Pair):
+                return _judged(position, request, reply, pair, attempt)
+            if attempt == MAX_ATTEMPTS:
+                return _rejected(position, request, reply, pair, None, attempt)
+
+    async def _reply(self, request: Request, attempt: int, known: Sequence[Reply]) -> Reply:
+        """The journal's reply where it has one, else a new one, noted before it is used."""
+        if attempt <= len(known):
+            reply = known[attempt - 1]
+            self.tally.replayed += 1
+        else:
+            reply = await self._writer.complete(request.body)
+            self._journal.add(request.sha256, attempt, reply)
+            self.tally.asked += 1
+        self.tally.count(reply)
+        return reply
+
+    def _next_spares(self, used: int, wanted: int) -> list[int]:
+        try:
+            return [self._plan.spare_position(used + number) for number in range(wanted)]
+        except IndexError:
+            reasons = ", ".join(f"{name} {count}" for name, count in self.tally.rejected.items())
+            raise UserError(
+                f"captions: all {self._plan.num_spares} spare captions are used up and {wanted} "
+                f"rows are still without text (rejects: {reasons}). Give more captions, fewer "
+                "--rows, or another model."
+            ) from None
+
+
+def _judged(
+    position: int, request: Request, reply: Reply, pair: Pair, attempts: int
+) -> Accepted | Rejected:
+    pair = Pair(normalise(pair.prompt), normalise_answer(pair.answer))
+    fault = first_fault(
+        Candidate(
+            prompt=pair.prompt,
+            answer=pair.answer,
+            caption=request.caption,
+            shots=request.shots,
+            seeds=request.seeds,
+        )
+    )
+    if fault is not None:
+        return _rejected(position, request, reply, fault, pair, attempts)
+    return Accepted(position, pair.prompt, pair.answer, reply.model, request.sha256, attempts)
+
+
+def _rejected(
+    position: int,
+    request: Request,
+    reply: Reply,
+    fault: Fault | Unusable,
+    pair: Pair | None,
+    attempts: int,
+) -> Rejected:
+    return Rejected(
+        position=position,
+        reason=fault.reason,
+        detail=fault.detail,
+        prompt=pair.prompt if pair else None,
+        answer=pair.answer if pair else None,
+        text=reply.text,
+        generator=reply.model,
+        request_sha256=request.sha256,
+        attempts=attempts,
+    )

@@ -1,0 +1,1 @@
+"""VARGPT toolkit, evaluation: scores that need nothing but pixels and tables."""

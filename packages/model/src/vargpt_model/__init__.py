@@ -1,0 +1,1 @@
+"""VARGPT toolkit, model. Nothing is implemented yet: README, "What is not here"."""

@@ -1,0 +1,122 @@
+"""Row rules of `instruct`, over whole Arrow tables: the writer refuses what breaks one."""
+
+import pyarrow as pa
+
+from vargpt_schema.compute import pc
+from vargpt_schema.conversation import IMAGE, IMAGE_GEN
+from vargpt_schema.table import RowFault
+
+TASK_NAMES = ("generation", "understanding", "text")
+METHOD_NAMES = ("llm", "template", "class", "imported")
+HEX_16 = "^[0-9a-f]{16}$"
+# A path that is absolute, has a drive or backslash, or climbs out of the image root.
+BAD_PATH = r"^$|^/|^[A-Za-z]:|\\|(^|/)\.\.(/|$)"
+
+
+def instruct_row_faults(table: pa.Table) -> list[RowFault]:
+    """Every rule that a row breaks, in row order within each rule; empty when all are good."""
+    if table.num_rows == 0:
+        return []
+    table = table.combine_chunks()
+    images = _combined(table, "images")
+    messages = _combined(table, "messages")
+    turns = messages.flatten()
+    row_of_turn = pc.list_parent_indices(messages)
+    role, content = pc.struct_field(turns, "role"), pc.struct_field(turns, "content")
+
+    num_rows = table.num_rows
+    num_images = pc.fill_null(pc.list_value_length(images), 0)
+    to_read = _sum_by_row(pc.count_substring(content, IMAGE), row_of_turn, num_rows)
+    to_draw = _sum_by_row(pc.count_substring(content, IMAGE_GEN), row_of_turn, num_rows)
+    last = _last_turn(messages, content)
+
+    task = table.column("task")
+    is_generation = pc.equal(task, "generation")
+    ends_well = pc.or_(
+        pc.ends_with(last, f".{IMAGE_GEN}"),  # -130K and -1270K
+        pc.ends_with(last, f": {IMAGE_GEN}"),  # -class, paper Fig 15 (2)
+    )
+    row_of_image = pc.list_parent_indices(images)
+    bad_image = pc.match_substring_regex(images.flatten(), BAD_PATH)
+
+    rules: list[tuple[str, pa.Array | pa.ChunkedArray]] = [
+        ("task must be generation, understanding or text", pc.invert(_is_one_of(task, TASK_NAMES))),
+        (
+            "method must be llm, template, class or imported",
+            pc.invert(_is_one_of(table.column("method"), METHOD_NAMES)),
+        ),
+        (
+            "sample_id must be 16 hex digits",
+            pc.invert(pc.match_substring_regex(table.column("sample_id"), HEX_16)),
+        ),
+        ("turns must alternate user, assistant and end with assistant", _bad_turns(messages, role)),
+        (
+            f"{IMAGE} and {IMAGE_GEN} together must number as many as images",
+            pc.not_equal(pc.add(to_read, to_draw), num_images),
+        ),
+        (
+            f"an answer that draws must end with '.{IMAGE_GEN}' or ': {IMAGE_GEN}'",
+            pc.and_(is_generation, pc.invert(ends_well)),
+        ),
+        (f"a generation row must have a {IMAGE_GEN}", pc.and_(is_generation, pc.equal(to_draw, 0))),
+        (
+            f"only generation rows may have a {IMAGE_GEN}",
+            pc.and_(pc.invert(is_generation), pc.greater(to_draw, 0)),
+        ),
+        (
+            "a text row must have no image, an understanding row at least one",
+            pc.or_(
+                pc.and_(pc.equal(task, "text"), pc.greater(num_images, 0)),
+                pc.and_(pc.equal(task, "understanding"), pc.equal(num_images, 0)),
+            ),
+        ),
+        (
+            "image paths must be relative POSIX paths below the image root",
+            _rows_marked(pc.filter(row_of_image, bad_image), num_rows),
+        ),
+    ]
+    return [RowFault(row, rule) for rule, is_bad in rules for row in _true_rows(is_bad)]
+
+
+def _is_one_of(column: pa.ChunkedArray, names: tuple[str, ...]) -> pa.ChunkedArray:
+    return pc.is_in(column, value_set=pa.array(names, pa.string()))
+
+
+def _combined(table: pa.Table, name: str) -> pa.ListArray:
+    column = table.column(name)
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
+
+
+def _sum_by_row(counts: pa.Array, row: pa.Array, num_rows: int) -> pa.Array:
+    """Sum of `counts` per row; 0 for a row without any."""
+    grouped = pa.table({"row": row, "count": counts}).group_by("row").aggregate([("count", "sum")])
+    at = pc.index_in(pa.array(range(num_rows), row.type), grouped.column("row").combine_chunks())
+    return pc.fill_null(pc.take(grouped.column("count_sum").combine_chunks(), at), 0)
+
+
+def _last_turn(messages: pa.ListArray, content: pa.Array) -> pa.Array:
+    """Content of each row's last turn, null for a row without turns."""
+    lengths = pc.fill_null(pc.list_value_length(messages), 0)
+    ends = pc.subtract(pc.cumulative_sum(lengths), 1)
+    return pc.take(content, pc.if_else(pc.greater(lengths, 0), ends, None))
+
+
+def _bad_turns(messages: pa.ListArray, role: pa.Array) -> pa.Array:
+    lengths = pc.fill_null(pc.list_value_length(messages), 0)
+    starts = pc.subtract(pc.cumulative_sum(lengths), lengths)
+    row = pc.list_parent_indices(messages)
+    place = pc.subtract(pa.array(range(len(role)), pa.int64()), pc.take(starts, row))
+    wanted = pc.if_else(pc.equal(pc.bit_wise_and(place, 1), 0), "user", "assistant")
+    wrong = _rows_marked(pc.filter(row, pc.not_equal(role, wanted)), len(messages))
+    is_odd_or_empty = pc.or_(
+        pc.equal(lengths, 0), pc.equal(pc.bit_wise_and(pc.cast(lengths, pa.int64()), 1), 1)
+    )
+    return pc.or_(wrong, is_odd_or_empty)
+
+
+def _rows_marked(rows: pa.Array, num_rows: int) -> pa.Array:
+    return pc.is_in(pa.array(range(num_rows), rows.type), pc.unique(rows))
+
+
+def _true_rows(is_bad: pa.Array | pa.ChunkedArray) -> list[int]:
+    return pc.indices_nonzero(pc.fill_null(is_bad, False)).to_pylist()

@@ -1,0 +1,63 @@
+"""Imports run only along the arrows of the design, and commands start without torch."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGES = Path(__file__).parents[1] / "packages"
+MAY_IMPORT = {
+    "schema": set(),
+    "datagen": {"vargpt_schema"},
+    "model": {"vargpt_schema"},
+    "eval": {"vargpt_schema"},
+}
+SCHEMA_ALLOWS = {"pyarrow", "vargpt_schema", *sys.stdlib_module_names}
+
+
+def imported_modules(package: str) -> set[str]:
+    """Top-level names that any file of a package imports."""
+    found: set[str] = set()
+    for path in (PACKAGES / package / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{path}: relative import"
+                found.add((node.module or "").split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("package", sorted(MAY_IMPORT))
+def test_packages_import_each_other_only_along_the_arrows(package):
+    ours = {name for name in imported_modules(package) if name.startswith("vargpt_")}
+    assert ours - {f"vargpt_{package}"} <= MAY_IMPORT[package]
+
+
+def test_schema_imports_pyarrow_and_the_standard_library_only():
+    assert imported_modules("schema") <= SCHEMA_ALLOWS
+
+
+def test_no_package_imports_torch_yet():
+    for package in MAY_IMPORT:
+        assert "torch" not in imported_modules(package)
+
+
+@pytest.mark.parametrize("module", ["vargpt_datagen.cli", "vargpt_eval.cli"])
+def test_commands_run_where_torch_cannot_be_imported(module):
+    code = (
+        "import sys; sys.modules['torch'] = None; sys.argv = ['command', '--help'];"
+        f"from {module} import main; main()"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert "Usage" in ran.stdout
+
+
+def test_bare_install_brings_no_torch():
+    lines = (PACKAGES.parent / "pyproject.toml").read_text("utf-8")
+    assert 'dependencies = ["vargpt-schema", "vargpt-datagen"]' in lines
+    for package in ("schema", "datagen"):
+        assert "torch" not in (PACKAGES / package / "pyproject.toml").read_text("utf-8")
