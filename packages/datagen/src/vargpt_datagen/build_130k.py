@@ -22,7 +22,7 @@ from vargpt_datagen.card import card_text
 from vargpt_datagen.dry_run import dry_run_text
 from vargpt_datagen.folder import BuildFolder, full_disk_is_said, write_text
 from vargpt_datagen.journal import Journal
-from vargpt_datagen.manifest import FORMAT, command_line, sorted_counts, versions
+from vargpt_datagen.manifest import FORMAT, command_line, read_manifest, sorted_counts, versions
 from vargpt_datagen.offline import OfflineWriter
 from vargpt_datagen.plan import NUM_SHOTS, Plan, PlanConfig, reserve_size
 from vargpt_datagen.pools import read_seeds, shipped_seeds, shipped_shot_pairs
@@ -168,9 +168,10 @@ def _identity(config: Build130kConfig, inputs: Inputs) -> dict[str, Any]:
 
 def _finished(folder: BuildFolder, rows: int) -> Built | None:
     """The published build, when it has these rows and all its files."""
-    if not folder.manifest.exists():
+    try:
+        manifest = read_manifest(folder.root)
+    except UserError:  # not published, or damaged: published anew from the journal
         return None
-    manifest = json.loads(folder.manifest.read_text("utf-8"))
     complete = all(
         (folder.root / file["path"]).is_file()
         and (folder.root / file["path"]).stat().st_size == file["size_bytes"]

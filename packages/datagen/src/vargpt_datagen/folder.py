@@ -98,9 +98,16 @@ class BuildFolder:
     def _started_config(self) -> dict[str, Any] | None:
         if self.started.exists():
             return json.loads(self.started.read_text())
-        if self.manifest.exists():  # .work was deleted after publishing
+        try:  # .work was deleted after publishing
             return json.loads(self.manifest.read_text())["config"]
-        return None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def sweep(self) -> None:
+        """Remove what a killed process left half written."""
+        for part in (self.root, self.work, self.data, self.rejects):
+            for stale in part.glob(".*.tmp-*"):
+                stale.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

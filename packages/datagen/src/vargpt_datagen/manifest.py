@@ -44,22 +44,25 @@ def sorted_counts(counts: Counter[str]) -> dict[str, int]:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a published build; UserError when there is none that can be read."""
+    """The manifest of a published build; UserError when there is none that can be used."""
     path = folder / MANIFEST
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder, a build folder was expected. Check the path.")
     if not path.exists():
         raise UserError(
-            f"{folder}: no {MANIFEST} found, a published build was expected. "
-            "Run the command that builds it once more, or check the path."
+            f"{path}: missing, so this is no published build. "
+            "Run the command that builds the folder once more, or check the path."
         )
     try:
         manifest = json.loads(path.read_text("utf-8"))
         found = manifest["format"]
+        for file in manifest["files"]:
+            _ = file["path"], file["size_bytes"], file["sha256"]
+        _ = manifest["config"], manifest["counts"]["rows"], manifest["counts"]["rejects"]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"{path}: not a manifest ({error!r}), a published build was expected. "
-            "Delete the file and run the command that builds the folder again."
+            f"{path}: damaged ({error!r}), a manifest was expected. "
+            "Run the command that builds the folder once more."
         ) from error
     if found != FORMAT:
         raise UserError(

@@ -19,6 +19,10 @@ import numpy as np
 NUM_SHOTS = 4  # paper, Section 4.2: four image-caption samples
 NUM_SEEDS = 3  # one of each kind
 
+# Random shots draw their captions from the first so many of the base. With 4 of 133 pairs that is
+# half a million different shots, and each caption is read once instead of once a row.
+SHOT_CAPTIONS = 4_096
+
 _DRAWS = struct.Struct("<16I")
 
 
@@ -99,7 +103,7 @@ class Plan:
             if first <= position < first + NUM_SHOTS:  # the row's own caption is in this set
                 number = (number + 1) % self.config.shot_sets
             return self.shot_set(number)
-        places = _distinct(draws[4:8], self.num_base, taken=position)
+        places = _distinct(draws[4:8], min(self.num_base, SHOT_CAPTIONS), taken=position)
         pairs = _distinct(draws[8:12], self.config.num_pairs)
         return tuple(
             PlannedShot(int(self._order[place]), pair)

@@ -36,6 +36,7 @@ def publish(
     The old manifest goes first: a folder is published or it is not, never half of each.
     """
     folder.manifest.unlink(missing_ok=True)
+    folder.sweep()
     files: list[Path] = []
     shards = _slices(len(written.rows), rows_per_shard)
     for number, (start, stop) in enumerate(shards):

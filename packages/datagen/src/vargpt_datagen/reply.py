@@ -43,7 +43,7 @@ def read_pair(reply: Reply) -> Pair | Unusable:
         return Unusable("cut_off", f"finish_reason {reply.finish_reason}")
     try:
         found = json.loads(reply.text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return Unusable("malformed_json", str(error))
     if not isinstance(found, dict):
         return Unusable("malformed_json", f"{type(found).__name__} instead of an object")
@@ -52,4 +52,15 @@ def read_pair(reply: Reply) -> Pair | Unusable:
         return Unusable("malformed_json", f"keys {sorted(found)} instead of prompt and answer")
     if not prompt.strip() or not answer.strip():
         return Unusable("blank", "prompt or answer is empty")
+    if not _is_unicode(prompt + answer):
+        return Unusable("malformed_json", "half of a surrogate pair, which is no character")
     return Pair(prompt, answer)
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text can be stored: JSON's escapes can spell what UTF-8 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
 from typing import Literal, NamedTuple
 
@@ -12,10 +13,12 @@ from vargpt_schema import SEED_KINDS
 
 from vargpt_datagen.caption_source import CaptionSource
 from vargpt_datagen.checks import Shot
-from vargpt_datagen.plan import PlannedRow
+from vargpt_datagen.plan import SHOT_CAPTIONS, PlannedRow
 from vargpt_datagen.pools import Seed, ShotPair
 
 Shots = Literal["pairs", "captions"]
+
+_json_text = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps makes an encoder a call
 
 MAX_OUTPUT_TOKENS = 160
 TEMPERATURE = 1.0
@@ -55,6 +58,7 @@ class RequestWriter:
         self.source = source
         self.pools = pools
         self._shots: Shots = shots
+        self._shot_caption = lru_cache(maxsize=SHOT_CAPTIONS)(source.caption)
         environment = Environment(
             undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
         )
@@ -122,7 +126,7 @@ class RequestWriter:
         return tuple(f"{pair}@{image}" for pair, image in zip(pairs, images, strict=True))
 
     def _shot(self, source_index: int, pair_index: int) -> Shot:
-        caption = self.source.caption(source_index)
+        caption = self._shot_caption(source_index)
         if self._shots == "captions":
             return Shot(caption, "", "")
         return Shot(caption, *self.pools.pairs[pair_index].filled(caption))
@@ -131,7 +135,3 @@ class RequestWriter:
 def template_text(name: str) -> str:
     """A shipped template's source."""
     return resources.files("vargpt_datagen").joinpath("templates", name).read_text("utf-8")
-
-
-def _json_text(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)

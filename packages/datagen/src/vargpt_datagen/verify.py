@@ -1,6 +1,5 @@
 """`datagen verify`: every promise of a published build, checked against its files."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from vargpt_schema.compute import pc
 
 from vargpt_datagen.checks import normalise, normalise_answer
 from vargpt_datagen.folder import MANIFEST
-from vargpt_datagen.manifest import FORMAT
+from vargpt_datagen.manifest import read_manifest
 from vargpt_datagen.publishing import describe
 
 
@@ -25,32 +24,14 @@ def verify(folder: Path) -> list[str]:
         raise UserError(
             f"{folder}: not a build folder ({MANIFEST} and data/ were expected). Check the path."
         )
-    manifest, faults = _manifest(folder)
-    if manifest is None:
-        return faults
-    faults += _file_faults(folder, manifest)
+    try:
+        manifest = read_manifest(folder)
+    except UserError as error:
+        return [str(error)]
+    faults = _file_faults(folder, manifest)
     if faults:  # contents of damaged or missing files would only repeat the same news
         return faults
     return [*_row_faults(folder, manifest), *_reject_faults(folder, manifest)]
-
-
-def _manifest(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
-    path = folder / MANIFEST
-    if not path.exists():
-        return None, [
-            f"{MANIFEST}: missing, the build is not published. Run the command that builds it again"
-        ]
-    try:
-        manifest = json.loads(path.read_text("utf-8"))
-        complete = manifest["format"] == FORMAT and all(
-            {"path", "size_bytes", "sha256"} <= file.keys() for file in manifest["files"]
-        )
-        complete &= {"rows", "rejects"} <= manifest["counts"].keys()
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        return None, [f"{MANIFEST}: damaged ({error!r}). Run the command that builds it again"]
-    if not complete:
-        return None, [f"{MANIFEST}: damaged or of another format than {FORMAT}"]
-    return manifest, []
 
 
 def _file_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vargpt_schema.conversation import Message
 from vargpt_schema.errors import UserError
 from vargpt_schema.huggingface import huggingface_key
 
@@ -47,10 +48,7 @@ class Table(Generic[Record]):
     def from_records(self, records: Iterable[Record]) -> pa.Table:
         """Records as an Arrow table of this schema."""
         rows = list(records)
-        columns = [
-            pa.array([_arrow_value(getattr(row, field.name)) for row in rows], field.type)
-            for field in self.schema
-        ]
+        columns = [_arrow_column(rows, field) for field in self.schema]
         return pa.table(columns, schema=self.schema)
 
     def write(
@@ -88,7 +86,7 @@ class Table(Generic[Record]):
         """The rows of `read` as records."""
         for batch in self.read(path).to_batches(max_chunksize=10_000):
             for row in batch.to_pylist():
-                yield self.record(**row)
+                yield self.record(**{name: _record_value(value) for name, value in row.items()})
 
     def files(self, path: Path) -> list[Path]:
         """The Parquet files that `read` reads."""
@@ -154,13 +152,19 @@ class Table(Generic[Record]):
             )
 
 
-def _arrow_value(value: Any) -> Any:
-    """A record's value in the form pyarrow builds columns from: nested tuples become dicts."""
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return value._asdict()  # pyright: ignore[reportAttributeAccessIssue] - a NamedTuple
-    if isinstance(value, (tuple, list)):
-        return [_arrow_value(item) for item in value]
-    return value
+def _record_value(value: Any) -> Any:
+    """A read value as records hold it: lists as tuples, turns as messages."""
+    if not isinstance(value, list):
+        return value
+    return tuple(Message(**item) if isinstance(item, dict) else item for item in value)
+
+
+def _arrow_column(rows: list[Any], field: pa.Field) -> pa.Array:
+    values = [getattr(row, field.name) for row in rows]
+    if pa.types.is_list(field.type) and pa.types.is_struct(field.type.value_type):
+        # pyarrow would take a NamedTuple's items for pairs of name and value.
+        values = [[item._asdict() for item in value] for value in values]
+    return pa.array(values, field.type)
 
 
 def _as_bytes(metadata: Mapping[str, str]) -> dict[bytes, bytes]:

@@ -4,6 +4,12 @@ import re
 
 from vargpt_datagen.checks.candidate import Candidate
 from vargpt_datagen.checks.reading import read
+from vargpt_datagen.checks.vocabulary import (
+    DESCRIBING_WORDS,
+    OFFERING_WORDS,
+    REFUSING_WORDS,
+    TEXT_WORDS,
+)
 
 # All patterns are matched against the words of the answer, one space between them.
 _IMAGE = "(?:image|picture|photo|photograph|pic|snapshot|illustration|drawing)"
@@ -46,28 +52,23 @@ _FOLLOW_UPS = (
     " let me know ",
     " would you like ",
     " feel free ",
+    " if you have any ",
     " if you'd like ",
     " if you would like ",
     " if you need ",
     " if you want ",
-    " if you have any ",
     " anything else ",
     " do you want ",
     " shall i ",
     " should i ",
-    " happy to ",
+    " happy to help ",
+    " happy to adjust ",
+    " happy to change ",
     " just ask ",
     " just say ",
     " tell me ",
 )
 
-_TEXT_WORDS = frozenset(
-    {
-        *("description", "caption", "text", "story", "poem", "paragraph", "summary", "prompt"),
-        *("explanation", "essay", "article", "list", "sentence", "outline", "code"),
-        *("describe", "explain", "described"),
-    }
-)
 _TEXT = (
     "(description|caption|text|story|poem|paragraph|summary|prompt|explanation|essay|article|list"
     "|sentence|outline|code)"
@@ -83,22 +84,27 @@ _PROMISES_TEXT = re.compile(
 
 def refusal(candidate: Candidate) -> str | None:
     """A refusal above an image teaches the model to refuse what it can do."""
+    if read(candidate.answer).watched.isdisjoint(REFUSING_WORDS):
+        return None
     return _said(_REFUSALS, candidate)
 
 
 def answer_describes_input(candidate: Candidate) -> str | None:
     """The answer hands over a new image; there is none that it could describe."""
-    found = _DESCRIBES.search(read(candidate.answer).phrase)
+    answer = read(candidate.answer)
+    if answer.watched.isdisjoint(DESCRIBING_WORDS) and not answer.phrase.startswith(" in "):
+        return None
+    found = _DESCRIBES.search(answer.phrase)
     return found.group().strip() if found else None
 
 
 def answer_promises_text(candidate: Candidate) -> str | None:
     """An answer that announces a description is followed by an image instead."""
     answer = read(candidate.answer)
-    if answer.words.isdisjoint(_TEXT_WORDS):
+    if answer.watched.isdisjoint(TEXT_WORDS):
         return None
     found = _PROMISES_TEXT.search(answer.phrase)
-    if not found or not read(candidate.caption).words.isdisjoint(found.groups()):
+    if not found or not read(candidate.caption).watched.isdisjoint(found.groups()):
         return None
     return found.group().strip()
 
@@ -107,6 +113,8 @@ def answer_follow_up(candidate: Candidate) -> str | None:
     """The answer ends with the image: a question or an offer would stand in between."""
     if "?" in candidate.answer and "?" not in candidate.caption:
         return "?"
+    if read(candidate.answer).watched.isdisjoint(OFFERING_WORDS):
+        return None
     return _said(_FOLLOW_UPS, candidate)
 
 

@@ -1,9 +1,8 @@
 """Rules against text lifted from the request: its seeds, its shots, the other half of the pair."""
 
-from collections.abc import Set
-
 from vargpt_datagen.checks.candidate import Candidate
-from vargpt_datagen.checks.reading import Reading, read
+from vargpt_datagen.checks.reading import read, read_seed
+from vargpt_datagen.checks.vocabulary import ANNOUNCING_WORDS
 
 _SAME_TEXT_PERCENT = 88  # similarity from which a text counts as the seed itself
 _MIN_QUOTED_WORDS = 6  # a shorter seed may stand inside good text by chance
@@ -18,18 +17,14 @@ def prompt_equals_answer(candidate: Candidate) -> str | None:
 
 def seed_copy(candidate: Candidate) -> str | None:
     """A seed is an instruction to the writer; as text it teaches the model to recite it."""
-    if not candidate.seeds:
-        return None
-    from rapidfuzz.fuzz import ratio  # here, because its package takes as long as all of this one
-
-    texts = read(candidate.prompt).phrase, read(candidate.answer).phrase
     for seed_text in candidate.seeds:
-        seed = read(seed_text).phrase
-        for text in texts:
-            if ratio(seed, text, score_cutoff=_SAME_TEXT_PERCENT) or (
-                seed in text and seed.count(" ") > _MIN_QUOTED_WORDS
-            ):
-                return seed.strip()
+        seed = read_seed(seed_text)
+        for text in candidate.texts:
+            told = read(text)
+            if seed.content.isdisjoint(told.content) and seed.content:
+                continue
+            if _is_copy(seed.phrase, told.phrase):
+                return seed.phrase.strip()
     return None
 
 
@@ -39,18 +34,26 @@ def shot_copy(candidate: Candidate) -> str | None:
     for text in candidate.texts:
         told = read(text).content
         own_frac = len(own & told) / len(own) if own else 0.0
-        if own_frac == 1.0:
+        # What both captions say proves nothing: two images of a kind have nearly equal captions.
+        num_evidence = 1 if own_frac < _MIN_SHOT_FRAC else 2
+        foreign = told - own
+        if own_frac == 1.0 or len(foreign) < num_evidence:
+            continue
+        foreign -= ANNOUNCING_WORDS
+        if len(foreign) < num_evidence:
             continue
         for shot in candidate.shots:
-            if _tells_of(read(shot.caption), told, own, own_frac):
-                return shot.caption
+            content = read(shot.caption).content
+            if len(foreign & content) >= num_evidence:
+                shot_frac = len(told & content) / len(content)
+                if shot_frac >= _MIN_SHOT_FRAC and shot_frac > own_frac:
+                    return shot.caption
     return None
 
 
-def _tells_of(shot: Reading, told: Set[str], own: Set[str], own_frac: float) -> bool:
-    # What both captions say proves nothing: two images of one kind have nearly equal captions.
-    found = shot.content & told
-    num_foreign = len(found - own)
-    if not num_foreign or (num_foreign == 1 and own_frac >= _MIN_SHOT_FRAC):
-        return False
-    return len(found) / len(shot.content) > max(own_frac, _MIN_SHOT_FRAC - 1e-9)
+def _is_copy(seed: str, text: str) -> bool:
+    from rapidfuzz.fuzz import ratio  # here: importing it takes longer than all of this package
+
+    if ratio(seed, text, score_cutoff=_SAME_TEXT_PERCENT):
+        return True
+    return seed in text and seed.count(" ") > _MIN_QUOTED_WORDS

@@ -25,47 +25,46 @@ def prompt_off_caption(candidate: Candidate) -> str | None:
 def answer_off_caption(candidate: Candidate) -> str | None:
     """The answer may be as short as the subject, but half of what it tells is the caption's."""
     caption = read(candidate.caption).content
-    # Small talk the two texts share ("for my slides") is beside the point.
-    told = read(candidate.answer).content - ANNOUNCING_WORDS
-    told -= read(candidate.prompt).content - caption
-    num_due = _MIN_TOLD_FRAC * min(len(caption), max(len(told), 1))
-    return _listed(caption - told) if len(caption & told) < num_due else None
+    answer = read(candidate.answer).content
+    # Small talk that the two texts share ("for my slides") is beside the point.
+    strange = answer - caption - read(candidate.prompt).content - ANNOUNCING_WORDS
+    found = caption & answer
+    num_due = _MIN_TOLD_FRAC * min(len(caption), max(len(found) + len(strange), 1))
+    return _listed(caption - answer) if len(found) < num_due else None
 
 
 def new_colour(candidate: Candidate) -> str | None:
     """A colour that the caption lacks is a guess the image will contradict."""
-    told = _both(candidate) & _COLOUR_WORDS
-    words = read(candidate.caption).words
-    if told <= words:
-        return None
-    known = {COLOURS[word] for word in words & _COLOUR_WORDS}
-    for word in sorted(told):
-        # A caption's "blackbird" may become "a black bird".
-        if COLOURS[word] not in known and not any(other.startswith(word) for other in words):
-            return word
+    caption = read(candidate.caption)
+    for text in candidate.texts:
+        told = read(text).watched & _COLOUR_WORDS
+        if told <= caption.watched:
+            continue
+        known = {COLOURS[word] for word in caption.watched & _COLOUR_WORDS}
+        for word in sorted(told):
+            # A caption's "blackbird" may become "a black bird".
+            if COLOURS[word] not in known and f" {word}" not in caption.phrase:
+                return word
     return None
 
 
 def new_number(candidate: Candidate) -> str | None:
     """A count that the caption lacks is a guess the image will contradict."""
-    told = _both(candidate)
-    counts = told & _NUMBER_WORDS
-    if _DIGIT.search(candidate.prompt) or _DIGIT.search(candidate.answer):
-        counts |= {word for word in told if word.isdecimal() and word != "1"}
     caption = read(candidate.caption)
-    if counts <= caption.words:
-        return None
-    known = {COUNTED_BY.get(word) or NUMBERS.get(word, word) for word in caption.words}
-    if _TWO_THINGS.search(caption.phrase):
-        known.add("2")
-    for word in sorted(counts):
-        if NUMBERS.get(word, word) not in known:
-            return word
+    for text in candidate.texts:
+        reading = read(text)
+        counts = reading.watched & _NUMBER_WORDS
+        if _DIGIT.search(text):
+            counts |= {word for word in reading.words if word.isdecimal() and word != "1"}
+        if counts <= caption.watched:
+            continue
+        known = {COUNTED_BY.get(word) or NUMBERS.get(word, word) for word in caption.words}
+        if _TWO_THINGS.search(caption.phrase):
+            known.add("2")
+        for word in sorted(counts):
+            if NUMBERS.get(word, word) not in known:
+                return word
     return None
-
-
-def _both(candidate: Candidate) -> frozenset[str]:
-    return read(candidate.prompt).words | read(candidate.answer).words
 
 
 def _listed(lemmas: Set[str]) -> str:

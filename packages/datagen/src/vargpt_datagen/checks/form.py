@@ -46,9 +46,9 @@ def vendor_name(candidate: Candidate) -> str | None:
     """The model would take another product's name for its own; a name in the caption is content."""
     for text in candidate.texts:
         reading = read(text)
-        if not reading.words.isdisjoint(VENDOR_NAMES):
-            caption = read(candidate.caption).words
-            if names := (reading.words & VENDOR_NAMES) - caption:
+        if not reading.watched.isdisjoint(VENDOR_NAMES):
+            names = reading.watched & VENDOR_NAMES - read(candidate.caption).watched
+            if names:
                 return min(names)
         if _STABLE_DIFFUSION in reading.phrase:
             return _STABLE_DIFFUSION.strip()
@@ -74,13 +74,14 @@ def language(candidate: Candidate) -> str | None:
     for text in candidate.texts:
         if not text.isascii() and (drift := _foreign_letters(text, candidate.caption)):
             return drift
-        words = read(text).words
-        foreign = words & FOREIGN_WORDS
-        if not foreign and not words.isdisjoint(ENGLISH_WORDS):
+        reading = read(text)
+        foreign = reading.watched & FOREIGN_WORDS
+        if not foreign and (" a " in reading.phrase or " the " in reading.phrase):
             continue
-        caption = read(candidate.caption).words
+        caption = set(read(candidate.caption).words)
+        words = set(reading.words)
         foreign -= caption
-        num_english = len((words & ENGLISH_WORDS) - foreign)
+        num_english = len(words & ENGLISH_WORDS)
         is_unknown = not num_english and len(words - caption) >= _MIN_WORDS_FOR_ENGLISH
         if is_unknown or (len(foreign) >= 2 and len(foreign) > num_english):
             return " ".join(sorted(foreign or words)[:5])
@@ -98,7 +99,7 @@ def answer_length(candidate: Candidate) -> str | None:
 
 
 def _length_fault(text: str, max_words: int) -> str | None:
-    num_words = len(text.split())
+    num_words = text.count(" ") + 1  # normalised text has single spaces
     return None if MIN_WORDS <= num_words <= max_words else f"{num_words} words"
 
 

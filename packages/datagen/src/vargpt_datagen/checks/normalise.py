@@ -27,8 +27,9 @@ _CLOSING_MARKS = " \t.!,;:"
 
 def normalise(text: str) -> str:
     """Strip, collapse spaces, straighten quotes and dashes; newlines stay for a check to see."""
-    if not text.isascii():
-        text = text.translate(_TYPOGRAPHY)
+    if text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip()
+    text = text.translate(_TYPOGRAPHY)
     return _SPACES.sub(" ", text).strip()
 
 

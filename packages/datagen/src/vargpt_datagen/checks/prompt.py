@@ -4,10 +4,11 @@ import re
 
 from vargpt_datagen.checks.candidate import Candidate
 from vargpt_datagen.checks.reading import read
+from vargpt_datagen.checks.vocabulary import INQUIRING_WORDS
 
 _MAKE = (
     "make|create|generate|draw|render|produce|show|give|get|send|design|craft|paint|sketch|depict"
-    "|visuali[sz]e|picture|imagine|compose|provide|build|bring|conjure|whip|prepare|deliver"
+    "|visualise|visualize|picture|imagine|compose|provide|build|bring|conjure|whip|prepare|deliver"
     "|illustrate|capture|present|snap|shoot|take|fetch|display|share|construct|cook|put|try|help"
     "|turn|keep|add|use|pass|pick|choose|place|send|start|print|let|have|grab|find"
 )
@@ -18,7 +19,7 @@ _MEDIUM = (
 
 # Matched against the words of a prompt, one space between them.
 _REQUEST = re.compile(
-    rf" (?:please|pls|plz|kindly|thanks|thank you|gimme|lemme|(?<=^ )(?:{_MAKE})"
+    rf" (?:please|pls|plz|kindly|thanks|thank you|gimme|lemme"
     r"|(?:can|could|would|will|might|may) (?:you|u|ya|i|we|someone|anyone)"
     r"|(?:i|we)(?:'d| would| want| need| require| wish| request| fancy| could use| could do)"
     r"|(?:i'm|we're|i am|we are) (?:after|looking|hoping|in|trying|keen|dying|craving|interested)"
@@ -27,11 +28,13 @@ _REQUEST = re.compile(
     r"|let's (?:see|have|get|make|try|do|go)|how about|what about|why not|why don't you"
     r"|(?:would|do|could) (?:really |dearly |also |certainly )?"
     r"(?:love|like|with|use|appreciate|welcome)"
+    r"|if (?:you (?:can|could|would|please)|possible)"
     r"|any chance|chance of|is it possible|would it be|it would be|it'd be|mind"
     r"|(?:need|want|request|require)(?:s|ed|ing|d)?|wanna|able to|are you able"
     r"|up for|time for|next up|my turn|do me"
     rf"|(?:{_MAKE}) (?:me|us|an?|the|some|up|one|out|this|my|your|another|together|sure)) "
 )
+_OPENINGS = frozenset({"please", *_MAKE.split("|")})  # first words that settle it at no cost
 _MEDIA = frozenset(_MEDIUM.split("|")) | {f"{word}s" for word in _MEDIUM.split("|")}
 _ANNOUNCES = re.compile(
     r" (?:here is|here's|here are|this is|these are|i have|i've|sure|below|it is"
@@ -42,36 +45,31 @@ _ANNOUNCES = re.compile(
 _INQUIRE = "describe|explain|identify|count|caption|summari[sz]e|analy[sz]e|classify"
 _ASKS_ABOUT = re.compile(
     r"(?:^|[.!?] )(?:(?:hi|hello|hey|there|please|so|now|ok|okay|well|and|just|kindly|but)[ ,!]+)*"
-    rf"(?:{_INQUIRE}|what(?! about| looks| appears| seems| i )|what's|which|who|who's|whose|where"
-    r"|where's|when|why(?! not| don't)|how(?! about)|is (?:this|that|the)|are (?:these|those|the)"
+    rf"(?:{_INQUIRE}|what(?! about| looks| appears| seems| i )|what's|who's|where's|whose"
+    r"|how (?:many|much|old|big|far)"
+    r"|(?:which|who|where|when|why|how) (?:is|are|was|were|do(?!n't)|does|did|has|can)"
+    r"|which \w+ (?:is|are|does)|is (?:this|that|the)|are (?:these|those|the)"
     r"|is there(?! any| a (?:way|chance))|are there(?! any)|does (?:this|the)|do you see"
     r"|tell me (?:what|about|how|who|where|which|if)|look at (?:this|the))\b"
     rf"|(?:can|could|would|will|please) (?:you )?(?:please )?(?:{_INQUIRE}|tell (?:me|us)|look at"
     r"|write|list)\b|\bhow many\b"
-    r"|\bin (?:this|the given|the attached|my) (?:image|picture|photo|photograph|pic)\b"
-)
-_HINTS = frozenset(
-    {
-        *("what", "what's", "which", "who", "who's", "whose", "where", "where's", "when", "why"),
-        *("how", "is", "are", "does", "do", "tell", "look", "write", "list", "this", "given"),
-        *("attached", "my", "describe", "explain", "identify", "count", "caption", "summarize"),
-        *("summarise", "analyze", "analyse", "classify"),
-    }
+    r"|\bin (?:this|the given|the attached) (?:image|picture|photo|photograph|pic)\b"
 )
 
 
 def prompt_not_request(candidate: Candidate) -> str | None:
     """A prompt that asks for no image, or asks about one, teaches to draw at the wrong time."""
     prompt = read(candidate.prompt)
-    if not prompt.words.isdisjoint(_HINTS):
+    if not prompt.watched.isdisjoint(INQUIRING_WORDS):
         about = _ASKS_ABOUT.search(candidate.prompt.lower())
         if about and about.group() not in candidate.caption.lower():
             return about.group().strip(" .!?")
-    if _REQUEST.search(prompt.phrase):
+    first_word = prompt.phrase[1 : prompt.phrase.find(" ", 1)]
+    if first_word in _OPENINGS or _REQUEST.search(prompt.phrase):
         return None
     # A remark that names a medium asks too ("Photo of a dog.", "My wall lacks a photo of a dog."),
     # unless it hands one over or is the caption itself ("an old photo of a dog").
-    is_remark = not prompt.words.isdisjoint(_MEDIA) and not _ANNOUNCES.match(prompt.phrase)
+    is_remark = not _MEDIA.isdisjoint(prompt.words) and not _ANNOUNCES.match(prompt.phrase)
     if is_remark and not prompt.phrase.startswith(read(candidate.caption).phrase):
         return None
     return candidate.prompt[:60]

@@ -30,7 +30,7 @@ ANNOUNCING_WORDS = _words(
     make create generate draw render produce give send design craft sketch visualize visualise
     compose provide prepare deliver capture present want need ask request wish order love enjoy
     ready finish do go come sure course certainly happy pleasure glad good great thank way word
-    follow right go set new requested
+    follow set new requested put together bring
     """
 )
 
@@ -62,8 +62,6 @@ _ONE_MEANING = """
     stand gather
     lie lay
     hold carry
-    top upper
-    bottom lower
     middle centre
     grey gray
     background backdrop
@@ -86,6 +84,8 @@ LEMMA_FIXES = {
     "central": "centre",
     "glasses": "glasses",
     "left": "left",
+    "upper": "top",
+    "lower": "bottom",
     "better": "better",
     "kittens": "kitten",
     "puppies": "puppy",
@@ -100,7 +100,8 @@ COLOURS = {
         "orange orangish",
         "yellow yellowish",
         "green greenish",
-        "blue bluish navy azure",
+        "blue bluish azure",
+        "navy",
         "purple violet purplish",
         "pink pinkish",
         "brown brownish",
@@ -195,3 +196,45 @@ FOREIGN_WORDS = _words(
     og med av et pa en som att till
     """
 ) - {"no", "hier"}
+
+# What asking about a picture takes, in a prompt.
+INQUIRING_WORDS = _words(
+    """
+    what what's which who who's whose where where's when why how is are does do tell look write list
+    given attached describe explain identify count caption summarize summarise analyze analyse
+    classify
+    """
+)
+
+# What an answer needs to describe a picture, refuse, offer more, or announce a text.
+DESCRIBING_WORDS = _words(
+    """
+    shows depicts features displays contains captures presents portrays illustrates reveals includes
+    appears seems provided uploaded shared sent attached see seen shown
+    """
+)
+REFUSING_WORDS = _words(
+    """
+    cannot can't not couldn't won't unable ai model sorry apologize apologise apologies based
+    unfortunately ability capability
+    """
+)
+OFFERING_WORDS = _words("know would free you'd if anything else do shall should happy ask say tell")
+TEXT_WORDS = _words(
+    """
+    description caption text story poem paragraph summary prompt explanation essay article list
+    sentence outline code describe explain described
+    """
+)
+
+WATCHED_WORDS = frozenset().union(
+    COLOURS,
+    NUMBERS,
+    VENDOR_NAMES,
+    FOREIGN_WORDS,
+    INQUIRING_WORDS,
+    DESCRIBING_WORDS,
+    REFUSING_WORDS,
+    OFFERING_WORDS,
+    TEXT_WORDS,
+)

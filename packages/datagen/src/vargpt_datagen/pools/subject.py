@@ -55,6 +55,7 @@ _MEDIUM = re.compile(r"an? (?:simple )?(?:picture|image|photo|photograph) (?:of|
 _CLOSE_UP = re.compile(r"an? (?:close up|close-up|closeup)(?: \w+)? of (?=\S)", re.I)
 
 
+@lru_cache(maxsize=8192)
 def subject_of(caption: str) -> str:
     """The leading noun phrase: "a dog is asleep on a sofa" gives "a dog".
 
@@ -67,7 +68,7 @@ def subject_of(caption: str) -> str:
     return " ".join(words[start : _subject_end(lower, start)]).rstrip(",;:")
 
 
-@lru_cache(maxsize=1024)  # both sides of a shot ask for the same caption
+@lru_cache(maxsize=8192)  # shots come back to the same few thousand captions
 def noun_phrase_of(caption: str) -> str:
     """The whole caption as a phrase that can follow "a photo of", every detail kept.
 

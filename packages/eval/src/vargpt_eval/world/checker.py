@@ -23,10 +23,14 @@ from vargpt_schema.world import (
 from vargpt_eval.world.templates import KINDS, templates
 
 MIN_SIDE_PX = 32
-READING_SIDE_PX = 64  # larger pictures are averaged down to it
-# Root mean square per channel of what no object explains, in one cell. JPEG quality 60 and noise of
-# 20 dB PSNR leave at most 35; a wrong shape, size or colour leaves more than 60 at 64 px.
-MAX_ERROR = 45.0
+READING_SIDE_PX = 64  # other sizes are resampled to it, save the smallest
+# Root mean square per channel; noise of 20 dB PSNR leaves 27 in the border, at most 16 more in a
+# cell, JPEG quality 60 less.
+MAX_BORDER_ERROR = 40.0
+MAX_EMPTY_CELL_ERROR = 30.0
+# Squared error beyond the border's noise, as a share of the object's own contrast. JPEG quality 60
+# and noise of 20 dB leave at most 0.27 on drawn scenes, a blob of another form mostly above 0.5.
+MAX_UNEXPLAINED_FRAC = 0.4
 MAX_BACKGROUND_ERROR = 40.0  # RGB distance of the border's median from a palette colour
 
 # Luma, counted twice, and two chroma channels: JPEG keeps luma at four times the chroma's detail.
@@ -58,27 +62,30 @@ def seen_scene(pixels: NDArray[np.uint8] | Image.Image) -> Scene | None:
     if background is None:
         return None
     ground = _BACKGROUND_COLOURS[BACKGROUNDS.index(background)]
-    if _error((border - ground) @ _CHANNELS.T) > MAX_ERROR:
+    noise = float(np.mean(((border - ground) @ _CHANNELS.T) ** 2))
+    if noise > MAX_BORDER_ERROR**2:
         return None
 
     cells = (image[fit.rows, fit.columns] - ground) @ _CHANNELS.T  # (9, P, 3)
     contrasts = (_OBJECT_COLOURS - ground) @ _CHANNELS.T  # (C, 3)
     # |cell - mask x contrast|^2 = |cell|^2 - gain, for every mask and contrast at once.
-    gains = 2 * (fit.masks @ cells) @ contrasts.T  # (9, K, C)
-    gains -= fit.energies[:, :, None] * (contrasts**2).sum(axis=1)
-    gains = gains.reshape(len(POSITIONS), -1)  # (9, K * C)
-    best = gains.argmax(axis=1)
+    object_energies = fit.energies[:, :, None] * (contrasts**2).sum(axis=1)  # (9, K, C)
+    gains = 2 * (fit.masks @ cells) @ contrasts.T - object_energies  # (9, K, C)
+    cell_energies = (cells**2).sum(axis=(1, 2)) - noise * cells[0].size  # (9,)
 
     objects = []
-    for cell, choice in enumerate(best.tolist()):
-        kind, colour = divmod(choice, len(COLOURS))
-        residual = cells[cell]
-        if gains[cell, choice] > 0:
-            shape, size = KINDS[kind]
-            objects.append(WorldObject(shape, COLOURS[colour], size, POSITIONS[cell]))
-            residual = residual - fit.masks[cell, kind][:, None] * contrasts[colour]
-        if _error(residual) > MAX_ERROR:
+    for cell, position in enumerate(POSITIONS):
+        kind, colour = divmod(int(gains[cell].argmax()), len(COLOURS))
+        gain = gains[cell, kind, colour]
+        if gain <= 0:
+            if cell_energies[cell] > MAX_EMPTY_CELL_ERROR**2 * cells[cell].size:
+                return None
+            continue
+        unexplained = cell_energies[cell] - gain
+        if unexplained > MAX_UNEXPLAINED_FRAC * object_energies[cell, kind, colour]:
             return None
+        shape, size = KINDS[kind]
+        objects.append(WorldObject(shape, COLOURS[colour], size, position))
     return Scene(background, tuple(objects)) if objects else None
 
 
@@ -97,15 +104,14 @@ def _at_reading_size(pixels: NDArray[np.uint8]) -> NDArray[np.float32] | None:
     height, width, _ = pixels.shape
     if height != width or height < MIN_SIDE_PX:
         return None
-    if height <= READING_SIDE_PX:
+    if height in (MIN_SIDE_PX, READING_SIDE_PX):  # objects lie on whole pixels
         return pixels.astype(np.float32)
-    factor, rest = divmod(height, READING_SIDE_PX)
-    if rest:
-        size = (READING_SIDE_PX, READING_SIDE_PX)
-        resized = Image.fromarray(pixels).resize(size, Image.Resampling.BOX)
+    if height % READING_SIDE_PX:
+        side = (READING_SIDE_PX, READING_SIDE_PX)
+        resized = Image.fromarray(pixels).resize(side, Image.Resampling.BICUBIC)
         return np.asarray(resized, np.float32)
-    blocks = pixels.reshape(READING_SIDE_PX, factor, READING_SIDE_PX, factor, 3)
-    return blocks.mean(axis=(1, 3), dtype=np.float32)
+    averaged = Image.fromarray(pixels).reduce(height // READING_SIDE_PX)
+    return np.asarray(averaged, np.float32)
 
 
 def _nearest_background(border: NDArray[np.float32]) -> Background | None:
@@ -113,7 +119,3 @@ def _nearest_background(border: NDArray[np.float32]) -> Background | None:
     distances = np.linalg.norm(_BACKGROUND_COLOURS - median, axis=1)
     nearest = int(distances.argmin())
     return BACKGROUNDS[nearest] if distances[nearest] <= MAX_BACKGROUND_ERROR else None
-
-
-def _error(residual: NDArray[np.float32]) -> float:
-    return float(np.sqrt(np.mean(residual**2)))

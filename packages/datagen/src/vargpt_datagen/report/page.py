@@ -1,0 +1,124 @@
+"""OUT/report.html: one self-contained page made from a build's manifest, shards and rejects."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from vargpt_schema import INSTRUCT, UserError
+from vargpt_schema.compute import pc
+
+from vargpt_datagen.build_rows import num_rows_of, rows_at, seed_texts, seeded_numbers
+from vargpt_datagen.folder import BuildFolder, full_disk_is_said, write_text
+from vargpt_datagen.manifest import read_manifest
+from vargpt_datagen.printable import printable_lines
+from vargpt_datagen.report import plots
+from vargpt_datagen.report.gallery import picture_of
+from vargpt_datagen.report.rejected import reject_groups
+from vargpt_datagen.report.texts import measure_texts, read_columns
+from vargpt_datagen.report.usage import COLUMNS, uses
+from vargpt_datagen.sample import read_review
+
+GALLERY_ROWS, GALLERY_ROWS_OPEN = 48, 12
+
+
+def make_report(folder: Path, image_root: Path | None = None) -> Path:
+    """Write OUT/report.html, the same bytes for the same build; returns its path.
+
+    Pictures of real rows are looked up below `image_root`. UserError when the folder holds no
+    published build.
+    """
+    manifest = read_manifest(folder)
+    if image_root is not None and not image_root.is_dir():
+        raise UserError(
+            f"--image-root {image_root}: no such folder, the folder that image paths start in was "
+            "expected. Check the path, or leave it out."
+        )
+    with _frugal_memory():
+        page = _page(folder, manifest, image_root)
+    path = BuildFolder(folder).report
+    with full_disk_is_said(folder):
+        write_text(path, page)
+    return path
+
+
+def _page(folder: Path, manifest: dict[str, Any], image_root: Path | None) -> str:
+    num_rows = num_rows_of(folder)
+    if num_rows == 0:
+        raise UserError(f"{folder}: a build without rows, at least one was expected. Build again.")
+    texts = measure_texts(read_columns(folder))
+    table = INSTRUCT.read(folder, [*COLUMNS, "attempts"])
+    gallery = [
+        {"row": row, "picture": picture_of(row, image_root)}
+        for row in rows_at(folder, seeded_numbers(num_rows, GALLERY_ROWS, seed=0))
+    ]
+    return (
+        _environment()
+        .get_template("report.jinja")
+        .render(
+            manifest=manifest,
+            is_world=manifest.get("captions", {}).get("source") == "world",
+            is_offline=manifest.get("config", {}).get("writer") == "offline",
+            gallery=gallery,
+            num_open=GALLERY_ROWS_OPEN,
+            seed_texts=seed_texts(manifest),
+            texts=texts,
+            uses=uses(table, manifest),
+            asked_again_frac=_asked_again_frac(table),
+            reject_groups=reject_groups(folder),
+            review=read_review(folder),
+            plots=plots,
+        )
+    )
+
+
+@contextmanager
+def _frugal_memory() -> Iterator[None]:
+    """Arrow's own allocator keeps what it was given back; here that would be half of the peak."""
+    before = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())
+    try:
+        yield
+    finally:
+        pa.set_memory_pool(before)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("vargpt_datagen"),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+    )
+    environment.filters["thousands"] = lambda number: f"{number:,}"
+    environment.filters["percent"] = _percent
+    environment.filters["unit"] = lambda length: f"{length:.2f}".rstrip("0").rstrip(".")
+    environment.filters["bytes"] = lambda size: f"{size / 1e6:,.1f} MB"
+    environment.filters["p_value"] = lambda p: f"{p:.2f}" if p >= 0.01 else f"{p:.1g}"
+    return environment
+
+
+def _finalize(value: Any) -> Any:
+    """Every plain text that reaches the page loses control characters; markup is the page's own."""
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return printable_lines(value)
+    return value
+
+
+def _percent(share: float) -> str:
+    """A share, rounded so that neither 0 % nor 100 % is said of anything else."""
+    text = f"{share:.1%}"
+    if text == "100.0%" and share < 1:
+        return "over 99.9%"
+    if text == "0.0%" and share > 0:
+        return "under 0.1%"
+    return text.replace(".0%", "%") if share in (0, 1) else text
+
+
+def _asked_again_frac(table: pa.Table) -> float | None:
+    """Share of the rows whose first reply was unusable; None where nothing was asked."""
+    return pc.mean(pc.greater(table.column("attempts"), 1)).as_py()

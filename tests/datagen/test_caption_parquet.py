@@ -1,0 +1,167 @@
+"""Real captions from Parquet: what is read, what is dropped, what is refused."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from vargpt_datagen.caption_parquet import ParquetCaptions
+from vargpt_datagen.caption_source import CaptionedImage
+from vargpt_schema import CAPTIONS, CaptionRecord, UserError
+
+from tests.datagen.enriched import paper_captions, write_enriched
+
+
+def test_the_hub_layout_gives_stem_path_wnid_and_a_clean_caption(tmp_path: Path):
+    path = write_enriched(tmp_path / "c.parquet", ["a close up of an ostrich\n", "a dog. "])
+    source = ParquetCaptions(path)
+    assert source.image(0) == CaptionedImage(
+        image_id="n01440764_0",
+        image="train/n01440764/n01440764_0.JPEG",
+        label=0,
+        wnid="n01440764",
+        caption="a close up of an ostrich",
+    )
+    assert source.caption(1) == "a dog"
+    assert (len(source), dict(source.dropped)) == (2, {})
+
+
+def test_every_caption_the_paper_prints_is_usable(tmp_path: Path):
+    captions = paper_captions()
+    source = ParquetCaptions(write_enriched(tmp_path / "c.parquet", captions))
+    assert len(captions) >= 35
+    assert [source.caption(at) for at in range(len(source))] == captions
+
+
+def test_a_folder_gives_its_training_files_in_order_and_never_validation(tmp_path: Path):
+    data = tmp_path / "data"
+    write_enriched(data / "train-00001-of-00002.parquet", ["a cat"], ["n00000002_1.JPEG"])
+    write_enriched(data / "train-00000-of-00002.parquet", ["a dog"], ["n00000001_1.JPEG"])
+    write_enriched(
+        data / "validation-00000-of-00001.parquet", ["a cow"], ["ILSVRC2012_val_00000001.JPEG"]
+    )
+    source = ParquetCaptions(tmp_path)
+    assert [source.caption(at) for at in range(len(source))] == ["a dog", "a cat"]
+
+
+def test_our_own_captions_table_is_read_too(tmp_path: Path):
+    def record(image_id: str, split: str) -> CaptionRecord:
+        return CaptionRecord(
+            image_id=image_id,
+            image=f"world/{image_id}.png",
+            split=split,
+            label=3,
+            wnid=None,
+            class_name=None,
+            caption_raw="a red ring",
+            caption="a red ring",
+            captioner="a-captioner",
+            quality_flags=(),
+        )
+
+    CAPTIONS.write([record("a", "train"), record("b", "validation")], tmp_path / "c.parquet")
+    source = ParquetCaptions(tmp_path / "c.parquet")
+    assert len(source) == 1
+    assert source.image(0).image == "world/a.png"
+    assert source.captioner == "a-captioner"
+
+
+@pytest.mark.parametrize(
+    ("caption", "reason"),
+    [
+        ("a dog <image_gen>", "special_token"),
+        ("a dog <script>alert(1)</script>", "special_token"),
+        ("x " * 5_000, "too_long"),
+        ("a dog \N{DOG FACE}", "not_plain_ascii"),
+        ("\u72d7 on a sofa", "not_plain_ascii"),
+        ("", "empty"),
+        (None, "empty"),
+    ],
+)
+def test_unfit_captions_are_dropped_and_counted(caption, reason, tmp_path: Path):
+    source = ParquetCaptions(write_enriched(tmp_path / "c.parquet", ["a dog", caption, "a cat"]))
+    assert [source.caption(at) for at in range(len(source))] == ["a dog", "a cat"]
+    assert dict(source.dropped) == {reason: 1}
+
+
+def test_a_validation_image_in_a_training_file_is_dropped(tmp_path: Path):
+    ids = ["n00000001_1.JPEG", "ILSVRC2012_val_00019877.JPEG"]
+    source = ParquetCaptions(write_enriched(tmp_path / "c.parquet", ["a dog", "a cat"], ids))
+    assert dict(source.dropped) == {"validation_image": 1}
+
+
+def test_a_missing_path_is_refused(tmp_path: Path):
+    with pytest.raises(UserError, match=r"no\.parquet: no such file or folder"):
+        ParquetCaptions(tmp_path / "no.parquet")
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path):
+    with pytest.raises(UserError, match="no Parquet file of training captions found"):
+        ParquetCaptions(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"image_id,caption\n1,a dog\n"])
+def test_a_file_that_is_not_parquet_is_refused(content, tmp_path: Path):
+    (tmp_path / "c.parquet").write_bytes(content)
+    with pytest.raises(UserError, match=r"c\.parquet: not a readable Parquet file"):
+        ParquetCaptions(tmp_path / "c.parquet")
+
+
+def test_a_truncated_parquet_is_refused(tmp_path: Path):
+    path = write_enriched(tmp_path / "c.parquet", ["a dog"] * 50)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(UserError, match="not a readable Parquet file"):
+        ParquetCaptions(path)
+
+
+def test_a_file_without_rows_is_refused(tmp_path: Path):
+    with pytest.raises(UserError, match="no row found, captions were expected"):
+        ParquetCaptions(write_enriched(tmp_path / "c.parquet", []))
+
+
+def test_wrong_columns_are_refused_by_name(tmp_path: Path):
+    pq.write_table(pa.table({"id": ["a"], "caption": ["a dog"]}), tmp_path / "c.parquet")
+    with pytest.raises(
+        UserError, match="columns id, caption found, image_id, label, caption_enriched missing"
+    ):
+        ParquetCaptions(tmp_path / "c.parquet")
+
+
+def test_a_wrong_column_type_is_refused(tmp_path: Path):
+    table = pa.table({"image_id": [1], "label": [1], "caption_enriched": ["a dog"]})
+    pq.write_table(table, tmp_path / "c.parquet")
+    with pytest.raises(UserError, match="column image_id is int64, string was expected"):
+        ParquetCaptions(tmp_path / "c.parquet")
+
+
+def test_null_ids_are_refused_with_the_first_row(tmp_path: Path):
+    ids = ["n00000001_1.JPEG", None, None]
+    path = write_enriched(tmp_path / "c.parquet", ["a dog", "a cat", "a cow"], ids)
+    with pytest.raises(UserError, match="image_id is null in 2 rows, first in row 1"):
+        ParquetCaptions(path)
+
+
+def test_repeated_ids_are_refused_even_across_files(tmp_path: Path):
+    ids = ["n00000001_1.JPEG"]
+    write_enriched(tmp_path / "train-0.parquet", ["a dog"], ids)
+    write_enriched(tmp_path / "train-1.parquet", ["a cat"], ids)
+    with pytest.raises(UserError, match="image_id 'n00000001_1' found 2 times"):
+        ParquetCaptions(tmp_path)
+
+
+@pytest.mark.parametrize("image_id", ["../../etc/passwd", "cat.jpg", "n01440764_1/../x.JPEG"])
+def test_ids_that_are_no_imagenet_names_are_refused(image_id, tmp_path: Path):
+    path = write_enriched(tmp_path / "c.parquet", ["a dog"], [image_id])
+    with pytest.raises(UserError, match="an ImageNet file name such as"):
+        ParquetCaptions(path)
+
+
+def test_the_fingerprint_follows_ids_and_captions(tmp_path: Path):
+    def fingerprint(name: str, captions: list[str], first_id: str = "n00000001_1.JPEG") -> str:
+        ids = [first_id, "n00000001_2.JPEG"]
+        return ParquetCaptions(write_enriched(tmp_path / name, captions, ids)).fingerprint
+
+    same = fingerprint("a.parquet", ["a dog", "a cat"])
+    assert same == fingerprint("b.parquet", ["a dog ", "a cat."])
+    assert same != fingerprint("c.parquet", ["a dog", "a cow"])
+    assert same != fingerprint("d.parquet", ["a dog", "a cat"], "n00000001_9.JPEG")

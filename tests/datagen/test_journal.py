@@ -1,0 +1,80 @@
+"""The journal: what was committed is there again, whoever died meanwhile."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from vargpt_datagen.journal import Journal
+from vargpt_datagen.reply import Reply
+from vargpt_schema import UserError
+
+REQUEST = "ab" * 32
+REPLY = Reply("text", "stop", "fake-1", 10, 4, 5)
+
+
+def test_replies_come_back_in_order_of_attempt(tmp_path: Path):
+    journal = Journal(tmp_path / "j", replies_per_commit=1)
+    assert journal.was_empty
+    journal.add(REQUEST, 2, REPLY._replace(text="second"))
+    journal.add(REQUEST, 1, REPLY)
+    journal.close()
+    again = Journal(tmp_path / "j", replies_per_commit=1)
+    assert not again.was_empty
+    assert again.replies(REQUEST) == [REPLY, REPLY._replace(text="second")]
+    assert again.replies("cd" * 32) == []
+
+
+def test_the_first_reply_to_an_attempt_stays(tmp_path: Path):
+    journal = Journal(tmp_path / "j", replies_per_commit=1)
+    journal.add(REQUEST, 1, REPLY)
+    journal.add(REQUEST, 1, REPLY._replace(text="other"))
+    assert journal.replies(REQUEST) == [REPLY]
+
+
+def test_groups_are_committed_when_full_and_at_the_end(tmp_path: Path):
+    journal = Journal(tmp_path / "j", replies_per_commit=2)
+    journal.add(REQUEST, 1, REPLY)
+    assert Journal(tmp_path / "j", replies_per_commit=2).was_empty
+    journal.add(REQUEST, 2, REPLY)
+    assert not Journal(tmp_path / "j", replies_per_commit=2).was_empty
+    journal.add(REQUEST, 3, REPLY)
+    journal.close()
+    assert len(Journal(tmp_path / "j", replies_per_commit=2).replies(REQUEST)) == 3
+
+
+WRITE_AND_WAIT = """
+import sys, time
+from pathlib import Path
+from vargpt_datagen.journal import Journal
+from vargpt_datagen.reply import Reply
+journal = Journal(Path(sys.argv[1]), replies_per_commit=1)
+for number in range(500):
+    journal.add(f"{number:064x}", 1, Reply(str(number), "stop", "fake-1", 1, 0, 1))
+print("written", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_committed_reply_survives_sigkill(tmp_path: Path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITE_AND_WAIT, str(tmp_path / "j")],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "written\n"
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    journal = Journal(tmp_path / "j", replies_per_commit=1)
+    texts = [reply.text for number in range(500) for reply in journal.replies(f"{number:064x}")]
+    assert texts == [str(number) for number in range(500)]
+
+
+def test_a_file_that_is_no_journal_is_refused(tmp_path: Path):
+    (tmp_path / "j").write_bytes(b"not a database, and long enough to be looked at" * 20)
+    with pytest.raises(UserError, match="the journal cannot be written .*--work-dir"):
+        Journal(tmp_path / "j", replies_per_commit=1)
