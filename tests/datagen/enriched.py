@@ -9,7 +9,9 @@ import pyarrow.parquet as pq
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "paper_pairs.json"
 BOXES = pa.list_(
-    pa.struct([("bbox", pa.list_(pa.float32())), ("confidence", pa.float32()), ("label", pa.string())])
+    pa.struct(
+        [("bbox", pa.list_(pa.float32())), ("confidence", pa.float32()), ("label", pa.string())]
+    )
 )
 ENRICHED = pa.schema(
     [
@@ -18,7 +20,10 @@ ENRICHED = pa.schema(
         ("label", pa.int64()),
         ("label_bbox_enriched", BOXES),
         ("caption_enriched", pa.string()),
-        ("issues", pa.list_(pa.struct([("confidence", pa.float32()), ("issue_type", pa.string())]))),
+        (
+            "issues",
+            pa.list_(pa.struct([("confidence", pa.float32()), ("issue_type", pa.string())])),
+        ),
     ]
 )
 
@@ -38,7 +43,9 @@ def write_enriched(path: Path, captions: list[Any], ids: list[Any] | None = None
             "image_id": image_id,
             "image": {"bytes": b"never read", "path": image_id},
             "label": at % 1000,
-            "label_bbox_enriched": [{"bbox": [0.0, 0.0, 9.0, 9.0], "confidence": 0.5, "label": "x"}],
+            "label_bbox_enriched": [
+                {"bbox": [0.0, 0.0, 9.0, 9.0], "confidence": 0.5, "label": "x"}
+            ],
             "caption_enriched": caption,
             "issues": [],
         }

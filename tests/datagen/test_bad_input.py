@@ -26,7 +26,9 @@ def test_fewer_captions_than_rows_and_spares_say_how_many_would_do(tmp_path: Pat
     captions = [f"a dog near a {word}" for word in ("sofa", "road", "lawn", "roof")] * 10
     write_enriched(tmp_path / "c.parquet", captions)
     line = refused("build-130k", "--captions", "c.parquet", "--rows", 29, cwd=tmp_path)
-    assert "40 usable captions found (0 unfit ones dropped), --rows 29 and 12 spares need 41" in line
+    assert (
+        "40 usable captions found (0 unfit ones dropped), --rows 29 and 12 spares need 41" in line
+    )
     assert line.endswith("or --rows 28.")
     assert not (tmp_path / "130k-imagenet").exists()
 

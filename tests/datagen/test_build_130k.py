@@ -97,7 +97,9 @@ def test_the_same_command_again_does_nothing(world_build: Path):
 
 def test_rows_raised_give_what_one_build_gives(tmp_path: Path):
     for rows in (150, 400):
-        assert datagen("build-130k", "--rows", rows, "--out", "raised", cwd=tmp_path).returncode == 0
+        assert (
+            datagen("build-130k", "--rows", rows, "--out", "raised", cwd=tmp_path).returncode == 0
+        )
     assert datagen("build-130k", "--rows", 400, "--out", "fresh", cwd=tmp_path).returncode == 0
     assert published(tmp_path / "raised") == published(tmp_path / "fresh")
 
@@ -164,9 +166,7 @@ def test_rejects_keep_the_raw_reply_and_the_reason(tmp_path: Path):
 
 def test_a_config_file_sets_options_and_the_command_line_wins(tmp_path: Path):
     (tmp_path / "c.yaml").write_text("rows: 30\nseed: 5\nshot-sets: 2\n")
-    ran = datagen(
-        "build-130k", "--config", "c.yaml", "--rows", 20, "--out", "out", cwd=tmp_path
-    )
+    ran = datagen("build-130k", "--config", "c.yaml", "--rows", 20, "--out", "out", cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
     config = json.loads((tmp_path / "out" / "manifest.json").read_text())["config"]
     assert (config["rows"], config["seed"], config["shot_sets"]) == (20, 5, 2)
@@ -193,9 +193,7 @@ def test_many_shards_hold_the_rows_in_order(tmp_path: Path):
     inputs = module.open_inputs(config)
     folder = BuildFolder(tmp_path / "build")
     written = module._write(config, inputs, folder)
-    files = publish(
-        folder, written, plan=inputs.plan, requests=inputs.requests, rows_per_shard=40
-    )
+    files = publish(folder, written, plan=inputs.plan, requests=inputs.requests, rows_per_shard=40)
     assert [file["path"] for file in files[:3]] == [
         f"data/train-0000{number}-of-00003.parquet" for number in range(3)
     ]

@@ -1,7 +1,6 @@
 """Every rule with texts it rejects and texts it accepts; the reason asserted is the first fault."""
 
 import pytest
-
 from vargpt_datagen.checks import RULES, Candidate, Shot, first_fault, normalise, normalise_answer
 
 DOG = "a dog asleep on a sofa"
@@ -103,14 +102,14 @@ REJECTED: dict[str, list[dict[str, str]]] = {
         {"prompt": "Dog photo please."},
         {"prompt": "Photo."},
         {"prompt": "A dog, please."},
-        {"prompt": PROMPT + " dog" * 31},
+        {"prompt": PROMPT + " dog" * 29},
         {"prompt": "Please make " + "a dog asleep on a sofa and " * 8},
     ],
     "answer_length": [
         {"answer": "Done."},
         {"answer": "Here it is."},
         {"answer": "A dog asleep."},
-        {"answer": ANSWER + " A dog" * 21},
+        {"answer": ANSWER + " dog" * 40},
         {"answer": "Here is " + "a dog asleep on a sofa and " * 8},
     ],
     "refusal": [
@@ -128,13 +127,14 @@ REJECTED: dict[str, list[dict[str, str]]] = {
         {"prompt": "Describe the photo of a dog asleep on a sofa."},
         {"prompt": "How many dogs are asleep on the sofa?"},
         {"prompt": "A dog is asleep on a sofa."},
-        {"prompt": "Here is a photo of a dog asleep on a sofa"},
+        {"prompt": "Here is your photo of a dog asleep on a sofa."},
         {"prompt": "Can you describe a dog asleep on a sofa?"},
         {"prompt": "Is the dog in the photo asleep on a sofa?"},
         {"prompt": "Hi, what breed is the dog asleep on the sofa in the photo?"},
         {"prompt": "Please tell me about the dog asleep on the sofa."},
         {"prompt": "Can you see a dog asleep on a sofa in this image?"},
         {"prompt": "The picture shows a dog asleep on a sofa"},
+        {"prompt": "I have a photo of a dog asleep on a sofa."},
         {**of("an old photo of a dog"), "prompt": "an old photo of a dog"},
     ],
     "answer_describes_input": [
@@ -254,7 +254,7 @@ ACCEPTED: dict[str, list[dict[str, str]]] = {
     "prompt_length": [
         {"prompt": "Dog asleep photo, please."},
         {"prompt": "Show me a dog asleep on a sofa."},
-        {"prompt": PROMPT + " dog" * 29},
+        {"prompt": PROMPT + " dog" * 28},
         of("corn on the cob"),
         of("a dog"),
     ],
@@ -262,7 +262,7 @@ ACCEPTED: dict[str, list[dict[str, str]]] = {
         {"answer": "A dog is ready."},
         {"answer": "Here is the dog."},
         {"answer": "A dog asleep on a sofa."},
-        {"answer": ANSWER + " A dog" * 20},
+        {"answer": ANSWER + " dog" * 39},
         of("a panda bear"),
     ],
     "refusal": [
@@ -371,10 +371,8 @@ def test_rule_rejects(reason: str, case: dict[str, str]):
     assert judged(**case) == reason
 
 
-@pytest.mark.parametrize(
-    ("reason", "case"), [(reason, case) for reason, cases in ACCEPTED.items() for case in cases]
-)
-def test_rule_accepts_as_do_all_others(reason: str, case: dict[str, str]):
+@pytest.mark.parametrize("case", [case for cases in ACCEPTED.values() for case in cases])
+def test_good_text_is_accepted_by_every_rule(case: dict[str, str]):
     assert judged(**case) is None
 
 

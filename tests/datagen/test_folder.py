@@ -61,7 +61,10 @@ def test_a_file_in_the_folders_place_is_said(tmp_path: Path):
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS])
 def test_a_disk_that_refuses_is_one_line(number, tmp_path: Path):
-    with pytest.raises(UserError, match="What was done so far is kept"), full_disk_is_said(tmp_path):
+    with (
+        pytest.raises(UserError, match="What was done so far is kept"),
+        full_disk_is_said(tmp_path),
+    ):
         raise OSError(number, "refused")
 
 

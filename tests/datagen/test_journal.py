@@ -76,5 +76,5 @@ def test_a_committed_reply_survives_sigkill(tmp_path: Path):
 
 def test_a_file_that_is_no_journal_is_refused(tmp_path: Path):
     (tmp_path / "j").write_bytes(b"not a database, and long enough to be looked at" * 20)
-    with pytest.raises(UserError, match="the journal cannot be written .*--work-dir"):
+    with pytest.raises(UserError, match=r"the journal cannot be written .*--work-dir"):
         Journal(tmp_path / "j", replies_per_commit=1)

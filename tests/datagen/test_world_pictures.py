@@ -68,7 +68,7 @@ def test_world_pictures_and_captions_are_written_for_the_first_training_scenes(t
     assert rows[3].image_id == "world-00000003"
     assert rows[3].image == "world/00000003.png"
     assert rows[3].class_name == "large red triangle on a grey background"
-    assert (rows[3].split, rows[3].wnid, rows[3].quality_flags) == ("train", None, [])
+    assert (rows[3].split, rows[3].wnid, rows[3].quality_flags) == ("train", None, ())
 
 
 def test_pictures_of_the_right_size_are_kept_and_others_drawn_again(tmp_path: Path):

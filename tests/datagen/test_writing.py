@@ -30,7 +30,7 @@ def write(writer, journal_path: Path, *, rows: int = ROWS, in_flight: int = 4) -
         writer=writer,
         journal=journal,
         in_flight=in_flight,
-        on_progress=lambda tally: None,
+        on_progress=lambda _: None,
     )
     try:
         return asyncio.run(writing.write(rows))
@@ -154,5 +154,5 @@ def test_a_run_that_dies_again_and_again_ends_as_an_undisturbed_one(tmp_path: Pa
 
 def test_a_used_up_reserve_says_what_to_do(tmp_path: Path):
     bad = {caption_at(position): [REFUSES] for position in range(100)}
-    with pytest.raises(UserError, match="all 18 spare captions are used up and 60 rows .*refusal"):
+    with pytest.raises(UserError, match=r"all 18 spare captions are used up and 60 rows .*refusal"):
         write(CannedWriter(bad), tmp_path / "journal")

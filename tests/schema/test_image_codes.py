@@ -9,9 +9,7 @@ from vargpt_schema import (
     write_image_codes,
 )
 
-CONFIG = CodesConfig(
-    patch_nums=(1, 2), vocab_size=8, image_size_px=16, tokenizer_sha256="ab" * 32
-)
+CONFIG = CodesConfig(patch_nums=(1, 2), vocab_size=8, image_size_px=16, tokenizer_sha256="ab" * 32)
 RECORD = ImageCodesRecord(image="world/00000001.png", crop="centre", code_ids=(0, 1, 2, 3, 7))
 
 

@@ -116,7 +116,7 @@ def test_a_broken_row_is_named_among_good_ones(row, part_of_rule):
 
 
 def test_writer_refuses_a_broken_row_and_writes_nothing(tmp_path):
-    with pytest.raises(ValueError, match="1 rows break its rules; row 1: .* as many as images"):
+    with pytest.raises(ValueError, match=r"1 rows break its rules; row 1: .* as many as images"):
         INSTRUCT.write([DRAW, replace(DRAW, images=())], tmp_path / "train.parquet")
     assert list(tmp_path.iterdir()) == []
 

@@ -5,6 +5,7 @@ import json
 import types
 import typing
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -44,7 +45,7 @@ def arrow_field(name: str, annotation: object) -> pa.Field:
     return pa.field(name, ARROW_OF[annotation], nullable=nullable)  # pyright: ignore[reportArgumentType]
 
 
-def example(table: Table) -> object:
+def example(table: Table) -> Any:
     """One good record: every text 'x', every number 1, a generation row for `instruct`."""
     values = {str: "x", int: 1, float: 1.0, bool: True}
     hints = typing.get_type_hints(table.record)

@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import json
 import sys
+import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from vargpt_datagen.plan import NUM_SHOTS, Plan, PlanConfig, reserve_size
 from vargpt_datagen.pools import read_seeds, shipped_seeds, shipped_shot_pairs
 from vargpt_datagen.progress import progress
 from vargpt_datagen.publishing import publish
+from vargpt_datagen.report import make_report
 from vargpt_datagen.request import Pools, RequestWriter, Shots
 from vargpt_datagen.writing import RowWriting, Tally, Written
 
@@ -71,7 +73,10 @@ class Inputs:
 
 
 def build_130k(config: Build130kConfig) -> Built:
-    """Build or resume one folder; does nothing to a finished one. UserError on bad input."""
+    """Build or resume one folder and its report; a finished one is left as it is.
+
+    UserError on bad input.
+    """
     inputs = open_inputs(config)
     folder = build_folder(config, inputs.source)
     print(f"building in {folder.root}", file=sys.stderr)
@@ -79,14 +84,24 @@ def build_130k(config: Build130kConfig) -> Built:
     with folder.locked(), full_disk_is_said(folder.root):
         identity = _identity(config, inputs)
         folder.expect_config(identity)
-        finished = _finished(folder, config.rows)
-        if finished:
-            return finished
-        written = _write(config, inputs, folder)
-        files = publish(folder, written, plan=inputs.plan, requests=inputs.requests)
-        manifest = _manifest(inputs, identity, written, files)
-        write_text(folder.card, card_text(manifest))
-        write_text(folder.manifest, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+        built = _finished(folder, config.rows) or _build(config, inputs, folder, identity)
+        if not folder.report.exists():
+            started = time.monotonic()
+            make_report(folder.root, config.image_root)
+            print(f"report in {time.monotonic() - started:.1f} s", file=sys.stderr)
+    return built
+
+
+def _build(
+    config: Build130kConfig, inputs: Inputs, folder: BuildFolder, identity: dict[str, Any]
+) -> Built:
+    started = time.monotonic()
+    written = _write(config, inputs, folder)
+    files = publish(folder, written, plan=inputs.plan, requests=inputs.requests)
+    manifest = _manifest(inputs, identity, written, files)
+    write_text(folder.card, card_text(manifest))
+    write_text(folder.manifest, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+    print(f"published in {time.monotonic() - started:.1f} s", file=sys.stderr)
     return Built(folder.root, len(written.rows), len(written.rejects), was_finished=False)
 
 

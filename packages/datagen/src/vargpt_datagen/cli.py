@@ -98,6 +98,87 @@ def verify(folder: BuildDir) -> None:
     raise typer.Exit(1 if faults else 0)
 
 
+@app.command(epilog="Example: datagen report ./130k-world")
+def report(
+    folder: BuildDir,
+    image_root: Annotated[
+        Path | None, typer.Option(help="Where the pictures of real captions are.")
+    ] = None,
+) -> None:
+    """Write report.html of a build again: gallery, plots, rejects, how it was made."""
+    from vargpt_datagen.report import make_report
+
+    typer.echo(f"report -> {make_report(folder, image_root)}")
+
+
+@app.command(epilog="Example: datagen show ./130k-world --rejects --reason refusal")
+def show(
+    folder: BuildDir,
+    rows: Annotated[int, typer.Option(help="How many to show.")] = 5,
+    seed: Annotated[int, typer.Option(help="Seed of the choice.")] = 0,
+    sample_id: Annotated[
+        str | None, typer.Option("--id", help="The row with this sample_id.")
+    ] = None,
+    rejects: Annotated[bool, typer.Option("--rejects", help="Show what was dropped.")] = False,
+    reason: Annotated[str | None, typer.Option(help="Rejects of this reason only.")] = None,
+) -> None:
+    """Print rows or rejects of a build with everything they were made from."""
+    from vargpt_datagen.show import show_text
+
+    typer.echo(
+        show_text(folder, rows=rows, seed=seed, sample_id=sample_id, rejects=rejects, reason=reason)
+    )
+
+
+@app.command(epilog="Example: datagen sample ./130k-world --rows 200")
+def sample(
+    folder: BuildDir,
+    rows: Annotated[int, typer.Option(help="Rows to judge.")] = 200,
+    seed: Annotated[int, typer.Option(help="Seed of the choice.")] = 0,
+    read: Annotated[Path | None, typer.Option(help="Read the verdicts of this sheet back.")] = None,
+) -> None:
+    """Write a review sheet, or read back the verdicts (good or bad) that people filled in."""
+    from vargpt_datagen.sample import read_review_sheet, review_text, write_review_sheet
+
+    if read is None:
+        path = write_review_sheet(folder, rows, seed)
+        typer.echo(f"{rows:,} rows to judge -> {path}")
+    else:
+        typer.echo(review_text(read_review_sheet(folder, read)))
+
+
+@app.command(epilog="Example: datagen world --out ./world-pictures --rows 1000 --size 64")
+def world(
+    size: Annotated[int, typer.Option(help="Side of the pictures in px.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Image root to draw into.", show_default="with --for: DIR/images"),
+    ] = None,
+    rows: Annotated[int | None, typer.Option(help="Draw the first so many scenes.")] = None,
+    for_build: Annotated[
+        Path | None, typer.Option("--for", help="Draw the pictures of this build's rows.")
+    ] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Draw the sample world: its first scenes with a captions table, or a build's pictures."""
+    from vargpt_schema.errors import UserError
+
+    from vargpt_datagen.progress import progress
+    from vargpt_datagen.world import draw_for_build, draw_world
+
+    with resumable(), progress("pictures") as shown:
+        if for_build is not None and rows is None:
+            drawn = draw_for_build(for_build, size, shown, out)
+        elif for_build is None and rows is not None and out is not None:
+            drawn = draw_world(out, rows, size, shown)
+        else:
+            raise UserError(
+                "datagen world: --out DIR --rows N, or --for BUILD_DIR, was expected. "
+                "Give one of the two; see datagen world --help."
+            )
+    typer.echo(f"{drawn.num_drawn:,} drawn, {drawn.num_kept:,} kept -> {drawn.folder}")
+
+
 @contextmanager
 def resumable() -> Iterator[None]:
     """Ctrl-C ends a build with what has arrived kept, and says how to go on."""

@@ -35,7 +35,8 @@ def publish(
 
     The old manifest goes first: a folder is published or it is not, never half of each.
     """
-    folder.manifest.unlink(missing_ok=True)
+    for page in (folder.manifest, folder.card, folder.report):
+        page.unlink(missing_ok=True)
     folder.sweep()
     files: list[Path] = []
     shards = _slices(len(written.rows), rows_per_shard)

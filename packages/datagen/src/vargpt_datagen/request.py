@@ -101,13 +101,17 @@ class RequestWriter:
 
     def user(self, caption: str, shots: tuple[Shot, ...], seeds: tuple[str, str, str]) -> str:
         """The user message; captions are values of the template, never part of it."""
-        return self._user.render(
-            shots=shots,
-            prompt_seed=seeds[0],
-            caption_seed=seeds[1],
-            answer_seed=seeds[2],
-            caption=caption,
-        )
+        values = {
+            "shots": enumerate(shots, 1),
+            "with_pairs": self._shots == "pairs",
+            "prompt_seed": seeds[0],
+            "caption_seed": seeds[1],
+            "answer_seed": seeds[2],
+            "caption": caption,
+        }
+        # As Template.render does, without copying the environment's globals for every row.
+        context = self._user.new_context(values, shared=True)
+        return "".join(self._user.root_render_func(context))
 
     def seed_ids(self, row: PlannedRow) -> tuple[str, str, str]:
         """Ids of the row's prompt, caption and answer seed."""

@@ -1,13 +1,10 @@
-"""`datagen sample`: a sheet of rows for a person to judge, and the verdicts read back."""
+"""`datagen sample`: a sheet of rows for a person to judge, and its verdicts read back."""
 
 import csv
 import io
-import json
-import math
-from collections import Counter
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from vargpt_schema import UserError
 
@@ -21,53 +18,13 @@ from vargpt_datagen.build_rows import (
 from vargpt_datagen.folder import full_disk_is_said, write_text
 from vargpt_datagen.manifest import read_manifest
 from vargpt_datagen.printable import printable
+from vargpt_datagen.review import VERDICTS, Judged, Review, review_of, write_review
 
 SHEET = "review.csv"
-REVIEW = "review.json"
 COLUMNS = ("sample_id", "image", "caption", "prompt", "answer", "verdict", "note")
-VERDICTS = ("good", "bad", "")
 
 _FORMULA_MARKS = "=+-@\uff1d\uff0b\uff0d\uff20"  # the wide forms count in some spreadsheets
-_Z_95 = 1.959963984540054  # two-sided 95 % point of the normal distribution
-
-
-class BadRow(NamedTuple):
-    """A row judged bad; its texts are the build's, not the sheet's."""
-
-    sample_id: str
-    note: str
-    caption: str
-    prompt: str
-    answer: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Review:
-    """What a sheet came to."""
-
-    rows: int  # in the sheet
-    good: int
-    bad: int
-    blank: int
-    good_frac: float | None  # of the judged; None when nothing was judged
-    low_frac: float | None  # Wilson 95 % interval of good_frac
-    high_frac: float | None
-    bad_rows: tuple[BadRow, ...]  # those with the most frequent note first
-
-    def line(self) -> str:
-        """Counts and interval in one line."""
-        counts = f"{self.good:,} good, {self.bad:,} bad, {self.blank:,} blank of {self.rows:,} rows"
-        if self.good_frac is None or self.low_frac is None or self.high_frac is None:
-            return f"{counts}; nothing judged yet"
-        return (
-            f"{counts}; {self.good_frac:.1%} of the judged are good "
-            f"(Wilson 95 % interval {self.low_frac:.1%} to {self.high_frac:.1%})"
-        )
-
-
-class _Verdict(NamedTuple):
-    verdict: str  # one of VERDICTS
-    note: str
+_NUMBER = re.compile(r"\d+(e\d+)?")
 
 
 def write_review_sheet(folder: Path, rows: int = 200, seed: int = 0) -> Path:
@@ -109,35 +66,10 @@ def read_review_sheet(folder: Path, sheet: Path) -> Review:
             f"{sheet}: sample_id {printable(unknown[0])!r} found ({len(unknown)} such ids), ids of "
             f"{folder} were expected. Give the sheet that was made from this build."
         )
-    review = _review(verdicts, rows)
+    review = review_of(verdicts, rows)
     with full_disk_is_said(folder):
-        text = json.dumps(_as_json(review), indent=2, ensure_ascii=False)
-        write_text(folder / REVIEW, text + "\n")
+        write_review(folder, review)
     return review
-
-
-def read_review(folder: Path) -> Review | None:
-    """OUT/review.json; None when no sheet was read back yet. UserError when it is damaged."""
-    path = folder / REVIEW
-    if not path.exists():
-        return None
-    try:
-        found = json.loads(path.read_text("utf-8"))
-        bad_rows = tuple(BadRow(**row) for row in found.pop("bad_rows"))
-        return Review(**found, bad_rows=bad_rows)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{path}: not a review ({error!r}), the verdicts of a sheet were expected. "
-            "Delete it, or read the sheet again with `datagen sample DIR --read FILE`."
-        ) from error
-
-
-def wilson_interval(good: int, judged: int) -> tuple[float, float]:
-    """Wilson score interval, 95 %, of a share; `judged` must be above 0."""
-    share, z2 = good / judged, _Z_95**2
-    centre = (share + z2 / (2 * judged)) / (1 + z2 / judged)
-    reach = math.sqrt(share * (1 - share) / judged + z2 / (4 * judged**2)) / (1 + z2 / judged)
-    return max(centre - _Z_95 * reach, 0.0), min(centre + _Z_95 * reach, 1.0)
 
 
 def _cells(row: BuildRow) -> tuple[str, ...]:
@@ -145,12 +77,13 @@ def _cells(row: BuildRow) -> tuple[str, ...]:
 
 
 def _cell(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
+    """Text that no spreadsheet takes for a formula or a number; ids may look like 12e45678."""
     text = printable(text)
-    return f"'{text}" if text.lstrip()[:1] in tuple(_FORMULA_MARKS) else text
+    is_risky = text.lstrip()[:1] in tuple(_FORMULA_MARKS) or _NUMBER.fullmatch(text)
+    return f"'{text}" if is_risky else text
 
 
-def _verdicts(sheet: Path) -> dict[str, _Verdict]:
+def _verdicts(sheet: Path) -> dict[str, Judged]:
     """Verdict and note by sample id, in the sheet's order."""
     try:
         with sheet.open(encoding="utf-8-sig", newline="") as file:
@@ -169,11 +102,14 @@ def _verdicts(sheet: Path) -> dict[str, _Verdict]:
             f"{sheet}: column {', '.join(sorted(missing))} missing, the columns "
             f"{', '.join(COLUMNS)} were expected. Give a sheet that `datagen sample` wrote."
         )
-    found: dict[str, _Verdict] = {}
-    for row in reader:
+    found: dict[str, Judged] = {}
+    for row in _rows(reader, sheet):
         sample_id, verdict, note = (
             (row[name] or "").strip() for name in ("sample_id", "verdict", "note")
         )
+        sample_id = sample_id.removeprefix("'")
+        if not any((sample_id, verdict, note)):
+            continue  # spreadsheets add empty lines
         where = f"{sheet}, line {reader.line_num}"
         if verdict.lower() not in VERDICTS:
             raise UserError(
@@ -185,31 +121,15 @@ def _verdicts(sheet: Path) -> dict[str, _Verdict]:
                 f"{where}: sample_id {printable(sample_id)!r} found again, each row once was "
                 "expected. Take one of the lines out."
             )
-        found[sample_id] = _Verdict(verdict.lower(), note)
+        found[sample_id] = Judged(verdict.lower(), note)
     return found
 
 
-def _review(verdicts: dict[str, _Verdict], rows: dict[str, BuildRow]) -> Review:
-    counts = Counter(judged.verdict for judged in verdicts.values())
-    judged_rows = counts["good"] + counts["bad"]
-    low, high = wilson_interval(counts["good"], judged_rows) if judged_rows else (None, None)
-    bad = [
-        BadRow(sample_id, judged.note, row.caption or "", row.prompt, row.answer)
-        for sample_id, judged in verdicts.items()
-        if judged.verdict == "bad" and (row := rows[sample_id])
-    ]
-    notes = Counter(row.note for row in bad)
-    return Review(
-        rows=len(verdicts),
-        good=counts["good"],
-        bad=counts["bad"],
-        blank=counts[""],
-        good_frac=counts["good"] / judged_rows if judged_rows else None,
-        low_frac=low,
-        high_frac=high,
-        bad_rows=tuple(sorted(bad, key=lambda row: (-notes[row.note], row.note))),
-    )
-
-
-def _as_json(review: Review) -> dict[str, Any]:
-    return asdict(review) | {"bad_rows": [row._asdict() for row in review.bad_rows]}
+def _rows(reader: "csv.DictReader[str]", sheet: Path) -> Iterator[dict[str, str | None]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise UserError(
+            f"{sheet}, line {reader.line_num}: not CSV ({error}), a review sheet was expected. "
+            "Save it as CSV UTF-8."
+        ) from error

@@ -23,7 +23,7 @@ from vargpt_datagen.pools import shipped_shot_pairs
 from vargpt_datagen.printable import printable
 
 WIDTH_COLUMNS = 100
-_LABEL_COLUMNS = 12
+_LABEL_COLUMNS = 14
 
 
 def show_text(
@@ -107,7 +107,7 @@ def _reject_text(reject: dict[str, Any]) -> str:
     lines += _field("user", reject["prompt"])
     lines += _field("assistant", reject["answer"])
     lines += _field("raw reply", reject["text"] or "(blank)")
-    lines += _field("written by", f"{reject['generator']}, {reject['attempts']} replies judged")
+    lines += _field("written by", f"{reject['generator']}, reply {reject['attempts']}")
     return "\n".join(lines)
 
 

@@ -10,7 +10,6 @@ _MAKE = (
     "make|create|generate|draw|render|produce|show|give|get|send|design|craft|paint|sketch|depict"
     "|visualise|visualize|picture|imagine|compose|provide|build|bring|conjure|whip|prepare|deliver"
     "|illustrate|capture|present|snap|shoot|take|fetch|display|share|construct|cook|put|try|help"
-    "|turn|keep|add|use|pass|pick|choose|place|send|start|print|let|have|grab|find"
 )
 _MEDIUM = (
     "photo|photograph|picture|image|pic|shot|snapshot|scene|visual|illustration|drawing|painting"
@@ -19,7 +18,7 @@ _MEDIUM = (
 
 # Matched against the words of a prompt, one space between them.
 _REQUEST = re.compile(
-    rf" (?:please|pls|plz|kindly|thanks|thank you|gimme|lemme"
+    r" (?:please|pls|plz|kindly|thanks|thank you|gimme|lemme"
     r"|(?:can|could|would|will|might|may) (?:you|u|ya|i|we|someone|anyone)"
     r"|(?:i|we)(?:'d| would| want| need| require| wish| request| fancy| could use| could do)"
     r"|(?:i'm|we're|i am|we are) (?:after|looking|hoping|in|trying|keen|dying|craving|interested)"
@@ -34,7 +33,10 @@ _REQUEST = re.compile(
     r"|up for|time for|next up|my turn|do me"
     rf"|(?:{_MAKE}) (?:me|us|an?|the|some|up|one|out|this|my|your|another|together|sure)) "
 )
-_OPENINGS = frozenset({"please", *_MAKE.split("|")})  # first words that settle it at no cost
+# First words that make a request of whatever follows.
+_OPENINGS = frozenset(
+    f"{_MAKE}|please|turn|keep|add|use|pass|pick|choose|place|start|print|let|grab|find".split("|")
+)
 _MEDIA = frozenset(_MEDIUM.split("|")) | {f"{word}s" for word in _MEDIUM.split("|")}
 _ANNOUNCES = re.compile(
     r" (?:here is|here's|here are|this is|these are|i have|i've|sure|below|it is"
@@ -60,7 +62,7 @@ _ASKS_ABOUT = re.compile(
 def prompt_not_request(candidate: Candidate) -> str | None:
     """A prompt that asks for no image, or asks about one, teaches to draw at the wrong time."""
     prompt = read(candidate.prompt)
-    if not prompt.watched.isdisjoint(INQUIRING_WORDS):
+    if " in this " in prompt.phrase or not prompt.watched.isdisjoint(INQUIRING_WORDS):
         about = _ASKS_ABOUT.search(candidate.prompt.lower())
         if about and about.group() not in candidate.caption.lower():
             return about.group().strip(" .!?")

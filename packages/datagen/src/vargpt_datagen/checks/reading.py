@@ -44,6 +44,8 @@ def _meaning(word: str) -> str:
 
 
 def _lemma(word: str) -> str:
+    if not word.isascii():  # not in the English dictionary, which also chokes on lone surrogates
+        return word
     # Imported on first use: its dictionary takes a third of a second that `--help` must not wait.
     from simplemma import lemmatize
 

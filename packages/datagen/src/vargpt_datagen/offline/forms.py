@@ -253,18 +253,18 @@ def _spelt_out(form: str, media: tuple[Medium, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(variants))
 
 
-def _forms(media: tuple[Medium, ...]) -> Forms:
+def _forms(media: tuple[Medium, ...], *, without: str = "\n") -> Forms:
     return Forms(
-        tuple(_spelt_out(form, media) for form in REQUESTS),
-        tuple(_spelt_out(form, media) for form in ANSWERS),
+        tuple(_spelt_out(form, media) for form in REQUESTS if without not in form),
+        tuple(_spelt_out(form, media) for form in ANSWERS if without not in form),
     )
 
 
 @cache
 def forms_for(*, has_with: bool, has_medium: bool) -> Forms:
     """The sentences for a scene that already says "with", or that names its medium."""
-    if has_medium:  # "an old photo of a dog" is asked for as such
-        return _forms((Medium("picture", "a picture", ""),))
+    if has_medium:  # an old photo of a dog is asked for as such, not as "a picture of" it
+        return _forms((Medium("picture", "a picture", ""),), without="{noun} of {it}")
     if has_with:  # not "a picture with a dog with a hat"
         return _forms(tuple(medium for medium in MEDIA if not medium.of.endswith(" with")))
     return _forms(MEDIA)

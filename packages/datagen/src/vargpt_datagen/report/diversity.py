@@ -80,7 +80,19 @@ def forms(text: Words, caption: Words, top: int = 10) -> Forms:
     A content word whose stem is among the caption's is masked. So are function words between two
     masked ones and an article before one, and a run of masks is one slot.
     """
-    is_masked = text.is_content & is_among(text.stem_keys(), caption.content_keys)
+    masked = [_masked(*parts) for parts in zip(text.parts(), caption.parts(), strict=True)]
+    return _counted_forms(pa.chunked_array(masked, pa.string()), top)
+
+
+def recall(text: Words, caption: Words) -> np.ndarray:
+    """Share of the caption's distinct content stems that come again; rows without any left out."""
+    shares = [_recall(*parts) for parts in zip(text.parts(), caption.parts(), strict=True)]
+    return np.concatenate(shares)
+
+
+def _masked(text: Words, caption: Words) -> pa.Array:
+    """(R,) the rows' forms."""
+    is_masked = text.is_content & is_among(text.stem_keys(), caption.content_keys())
     is_masked |= _function_words_between(text, is_masked)
     is_masked |= _articles_before(text, is_masked)
     starts_row = np.append(True, text.rows[1:] != text.rows[:-1])[: len(text.rows)]
@@ -90,17 +102,7 @@ def forms(text: Words, caption: Words, top: int = 10) -> Forms:
     lengths = np.bincount(text.rows[kept], minlength=text.num_rows)
     offsets = np.append(0, np.cumsum(lengths)).astype(np.int32)
     words = pa.array([*text.vocabulary.words, SLOT], pa.string()).take(pa.array(ids))
-    return _counted_forms(pc.binary_join(pa.ListArray.from_arrays(offsets, words), " "), top)
-
-
-def recall(text: Words, caption: Words) -> np.ndarray:
-    """Share of the caption's distinct content stems that come again; rows without any left out."""
-    wanted = caption.content_keys
-    rows = wanted // len(caption.vocabulary)
-    is_found = is_among(wanted, np.sort(text.stem_keys()))
-    totals = np.bincount(rows, minlength=caption.num_rows)
-    found = np.bincount(rows, weights=is_found, minlength=caption.num_rows)
-    return found[totals > 0] / totals[totals > 0]
+    return pc.binary_join(pa.ListArray.from_arrays(offsets, words), " ")
 
 
 def _opening_text(key: int, words: Words) -> str:
@@ -110,6 +112,15 @@ def _opening_text(key: int, words: Words) -> str:
         ids.append(word_id)
     known = [words.vocabulary.words[at] for at in reversed(ids) if at < len(words.vocabulary)]
     return " ".join(known)
+
+
+def _recall(text: Words, caption: Words) -> np.ndarray:
+    wanted = caption.content_keys()
+    rows = wanted // len(caption.vocabulary)
+    is_found = is_among(wanted, np.sort(text.stem_keys()))
+    totals = np.bincount(rows, minlength=caption.num_rows)
+    found = np.bincount(rows, weights=is_found, minlength=caption.num_rows)
+    return found[totals > 0] / totals[totals > 0]
 
 
 def _function_words_between(text: Words, is_masked: np.ndarray) -> np.ndarray:
@@ -134,7 +145,7 @@ def _articles_before(text: Words, is_masked: np.ndarray) -> np.ndarray:
     return is_before
 
 
-def _counted_forms(texts: pa.Array, top: int) -> Forms:
+def _counted_forms(texts: pa.ChunkedArray, top: int) -> Forms:
     counted = pc.value_counts(texts)
     counts = counted.field("counts").to_numpy()
     order = np.argsort(-counts, kind="stable")[: max(top, 10)]

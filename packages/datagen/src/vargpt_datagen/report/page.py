@@ -19,7 +19,7 @@ from vargpt_datagen.report.gallery import picture_of
 from vargpt_datagen.report.rejected import reject_groups
 from vargpt_datagen.report.texts import measure_texts, read_columns
 from vargpt_datagen.report.usage import COLUMNS, uses
-from vargpt_datagen.sample import read_review
+from vargpt_datagen.review import read_review
 
 GALLERY_ROWS, GALLERY_ROWS_OPEN = 48, 12
 
@@ -111,11 +111,12 @@ def _finalize(value: Any) -> Any:
 
 def _percent(share: float) -> str:
     """A share, rounded so that neither 0 % nor 100 % is said of anything else."""
-    text = f"{share:.1%}"
+    digits = 1 if share >= 0.01 or share == 0 else 2
+    text = f"{share:.{digits}%}"
     if text == "100.0%" and share < 1:
         return "over 99.9%"
-    if text == "0.0%" and share > 0:
-        return "under 0.1%"
+    if text == "0.00%":
+        return "under 0.01%"
     return text.replace(".0%", "%") if share in (0, 1) else text
 
 

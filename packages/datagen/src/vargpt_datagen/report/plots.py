@@ -9,12 +9,15 @@ import numpy as np
 from vargpt_datagen.report.uniformity import Uniformity
 
 WIDTH, HEIGHT = 360, 200
-LEFT, RIGHT, TOP, BOTTOM = 48, 12, 22, 36
+LEFT, RIGHT, TOP, BOTTOM = 48, 18, 22, 36
 _PLOT_WIDTH, _PLOT_HEIGHT = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 _MAX_BARS = 40
+_DOT = 3.6
 
 
 class Bar(NamedTuple):
+    """A bar, or a dot as a small square one."""
+
     x: float
     y: float
     width: float
@@ -43,6 +46,7 @@ class Plot(NamedTuple):
     x_ticks: list[Tick]
     y_ticks: list[Tick]
     band: Band | None
+    corner: float  # radius of the bars' corners
 
 
 def length_plot(title: str, lengths: np.ndarray) -> Plot:
@@ -72,40 +76,39 @@ def share_plot(title: str, shares: np.ndarray) -> Plot:
 def use_plot(
     title: str, counts: Sequence[int], names: Sequence[str], even: Uniformity | None
 ) -> Plot:
-    """One thin bar a pool member, in the order of their names, over the band of equal use."""
-    scale = _Scale(max([*counts, even.high if even else 1]))
-    width = _PLOT_WIDTH / max(len(counts), 1)
-    bars = [
+    """One dot a pool member, in the order of their names, over the band of equal use."""
+    ends = (even.low, even.high) if even else ()
+    scale = _Scale(min(*counts, *ends), max(*counts, *ends))
+    step = _PLOT_WIDTH / len(counts)
+    dots = [
         Bar(
-            LEFT + place * width,
-            scale.y(count),
-            width * 0.8,
-            scale.height(count),
+            LEFT + (place + 0.5) * step - _DOT / 2,
+            scale.y(count) - _DOT / 2,
+            _DOT,
+            _DOT,
             f"{name}: {count:,} rows",
         )
         for place, (count, name) in enumerate(zip(counts, names, strict=True))
     ]
-    middles = {1, *range(20, len(counts) + 1, 20)} if len(counts) > 20 else {1, len(counts)}
-    ticks = [Tick(LEFT + (place - 0.6) * width, f"{place}") for place in sorted(middles)]
+    places = {1, *range(20, len(counts) + 1, 20)} if len(counts) > 20 else {1, len(counts)}
+    ticks = [Tick(LEFT + (place - 0.5) * step, f"{place}") for place in sorted(places)]
     band = None
     if even:
         top, bottom = scale.y(even.high), scale.y(even.low)
         band = Band(top, bottom - top, scale.y(even.expected))
-    return Plot(title, "member of the pool, by id", "rows", bars, ticks, scale.ticks(), band)
+    return Plot(title, "member of the pool, by id", "rows", dots, ticks, scale.ticks(), band, _DOT / 2)
 
 
 class _Scale:
-    """The y axis: from 0 to a round number above the highest bar."""
+    """The y axis between two round numbers around the values."""
 
-    def __init__(self, highest: float) -> None:
-        self._ticks = _round_ticks(0, highest, most=4, reach_end=True)
-        self._top = self._ticks[-1][0]
-
-    def height(self, value: float) -> float:
-        return _PLOT_HEIGHT * value / self._top
+    def __init__(self, lowest: float, highest: float) -> None:
+        self._ticks = _round_ticks(lowest, highest, most=4, reach_ends=True)
+        self._bottom, self._top = self._ticks[0][0], self._ticks[-1][0]
 
     def y(self, value: float) -> float:
-        return TOP + _PLOT_HEIGHT - self.height(value)
+        share = (value - self._bottom) / (self._top - self._bottom)
+        return TOP + _PLOT_HEIGHT * (1 - share)
 
     def ticks(self) -> list[Tick]:
         return [Tick(self.y(value), label) for value, label in self._ticks]
@@ -121,7 +124,7 @@ def _histogram(
     centre: float = 0.0,
 ) -> Plot:
     first, last = float(edges[0]), float(edges[-1])
-    scale = _Scale(max(int(counts.max()), 1))
+    scale = _Scale(0, max(int(counts.max()), 1))
 
     def x(value: float) -> float:
         return LEFT + _PLOT_WIDTH * (value - first) / (last - first)
@@ -131,7 +134,7 @@ def _histogram(
             x(start) + 0.5,
             scale.y(count),
             x(end) - x(start) - 1,
-            scale.height(count),
+            scale.y(0) - scale.y(count),
             f"{label}: {count:,} rows",
         )
         for start, end, count, label in zip(
@@ -139,16 +142,18 @@ def _histogram(
         )
     ]
     ticks = [Tick(x(value + centre), label) for value, label in x_ticks if value <= last]
-    return Plot(title, x_label, "rows", bars, ticks, scale.ticks(), None)
+    return Plot(title, x_label, "rows", bars, ticks, scale.ticks(), None, 0.0)
 
 
 def _round_ticks(
-    low: float, high: float, *, most: int, reach_end: bool = False
+    low: float, high: float, *, most: int, reach_ends: bool = False
 ) -> list[tuple[float, str]]:
-    """At most `most` + 1 round whole numbers from `low` up to `high`, or just beyond it."""
+    """About `most` round whole numbers within `low` to `high`, or reaching just beyond both."""
     span = max(high - low, 1)
     power = 10 ** max(math.floor(math.log10(span / most)), 0)
     step = next(power * factor for factor in (1, 2, 5, 10, 20) if span / (power * factor) <= most)
-    first = math.ceil(low / step) * step
-    end = math.ceil(high / step) * step if reach_end else math.floor(high / step) * step
+    down, up = (math.floor, math.ceil) if reach_ends else (math.ceil, math.floor)
+    first, end = down(low / step) * step, up(high / step) * step
+    if reach_ends and end == first:
+        end += step
     return [(float(value), f"{value:,}") for value in range(first, end + 1, step)]

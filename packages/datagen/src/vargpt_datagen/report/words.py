@@ -3,7 +3,7 @@
 T words of all rows in order    R rows    V words of the vocabulary
 """
 
-from functools import cached_property
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -49,7 +49,7 @@ class Words:
         self.num_rows = num_rows
         self.vocabulary = vocabulary
 
-    @cached_property
+    @property
     def lengths(self) -> np.ndarray:
         """(R,) words of each row."""
         return np.bincount(self.rows, minlength=self.num_rows)
@@ -66,7 +66,14 @@ class Words:
         keys += self.vocabulary.stem_ids[self.ids]
         return keys
 
-    @cached_property
+    def parts(self) -> Iterator["Words"]:
+        """The same, some rows at a time: what is worked out for a part takes little memory."""
+        for start in range(0, self.num_rows, _ROWS_AT_ONCE):
+            stop = min(start + _ROWS_AT_ONCE, self.num_rows)
+            low, high = np.searchsorted(self.rows, (start, stop))
+            rows = self.rows[low:high] - start
+            yield Words(self.ids[low:high], rows, stop - start, self.vocabulary)
+
     def content_keys(self) -> np.ndarray:
         """Distinct stem keys of content words, ascending."""
         return distinct_sorted(self.stem_keys()[self.is_content])
@@ -97,7 +104,8 @@ def is_among(keys: np.ndarray, ascending: np.ndarray) -> np.ndarray:
     if not len(ascending):
         return np.zeros(len(keys), bool)
     places = np.searchsorted(ascending, keys)
-    return ascending[np.minimum(places, len(ascending) - 1)] == keys
+    np.minimum(places, len(ascending) - 1, out=places)
+    return ascending[places] == keys
 
 
 def stem(word: str) -> str:

@@ -1,6 +1,7 @@
 """What is to be scored: each prompt with the picture that a model drew for it."""
 
 import hashlib
+import io
 from collections import defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,8 +53,7 @@ def read_drawings(generations: Path, prompts: Path) -> list[Drawing]:
 def read_pixels(picture: Picture) -> NDArray[np.uint8] | None:
     """The picture as (height, width, 3); None when it cannot be decoded.
 
-    UserError when it is larger than 4,096 px or not the file that was drawn. OSError when the file
-    is missing.
+    UserError when it is larger than 4,096 px or not the file that was drawn.
     """
     data = picture.path.read_bytes()
     if picture.sha256 is not None and hashlib.sha256(data).hexdigest() != picture.sha256:
@@ -61,17 +61,13 @@ def read_pixels(picture: Picture) -> NDArray[np.uint8] | None:
             f"{picture.path}: its sha256 is not the one recorded when it was drawn "
             f"({picture.sha256[:12]}...). Restore the picture, or run `vargpt generate` again."
         )
-    return _decoded(picture.path)
-
-
-def _decoded(path: Path) -> NDArray[np.uint8] | None:
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             if max(image.size) > MAX_SIDE_PX:
-                raise _too_large(path, f"{image.width} x {image.height} px")
+                raise _too_large(picture.path, f"{image.width} x {image.height} px")
             return np.asarray(image.convert("RGB"))
     except Image.DecompressionBombError as error:
-        raise _too_large(path, "a picture of too many pixels") from error
+        raise _too_large(picture.path, "a picture of too many pixels") from error
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError):  # as Pillow's readers do
         return None
 
@@ -125,11 +121,13 @@ def _pictures(generations: Path, prompt_ids: set[str]) -> dict[str, dict[int, Pi
 
 
 def _picture(file: Path, row: dict[str, Any]) -> Picture:
+    name: str = row["image"] or ""
     folder = file.parent.resolve()
-    path = (folder / (row["image"] or "")).resolve()
-    if not row["image"] or "\\" in row["image"] or not path.is_relative_to(folder):
+    is_plain = name != "" and "\\" not in name and "\0" not in name
+    path = (folder / name).resolve() if is_plain else folder
+    if not is_plain or not path.is_relative_to(folder):
         raise UserError(
-            f"{file}: image {row['image']!r} of prompt {row['prompt_id']!r} found, a path inside "
+            f"{file}: image {name!r} of prompt {row['prompt_id']!r} found, a path inside "
             f"{file.parent} expected. Move the pictures beside their table."
         )
     return Picture(path, row["image_sha256"], row["finish_reason"])

@@ -92,16 +92,12 @@ def _file_stamp(drawing: Drawing) -> tuple[int, int] | None:
 
 
 def _scored(drawing: Drawing) -> EvalSampleRecord:
-    error = None
-    pixels = None
-    if drawing.picture is None:
+    error, pixels = None, None
+    if drawing.picture is None or not drawing.picture.path.is_file():
         error = "missing"
     else:
-        try:
-            pixels = read_pixels(drawing.picture)
-            error = "undecodable" if pixels is None else None
-        except FileNotFoundError:
-            error = "missing"
+        pixels = read_pixels(drawing.picture)
+        error = "undecodable" if pixels is None else None
     expected = named_scene_at(drawing.scene_index)
     seen = None if pixels is None else seen_scene(pixels)
     prompt = drawing.prompt
