@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 import pyarrow.parquet as pq
+
 from vargpt_datagen.checks.reading import read
 
 _MASK = "[]"

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
 from vargpt_datagen.world import draw
 from vargpt_eval.world import seen_scene
 from vargpt_eval.world.templates import KINDS, templates

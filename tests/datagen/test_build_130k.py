@@ -6,12 +6,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from vargpt_datagen.build_130k import Build130kConfig, build_130k
-from vargpt_datagen.verify import verify
-from vargpt_schema import INSTRUCT, REJECTS, SEEDS, SeedRecord
 
 from tests.datagen.command import datagen, published
 from tests.datagen.enriched import paper_captions, write_enriched
+from vargpt_datagen.build_130k import Build130kConfig, build_130k
+from vargpt_datagen.verify import verify
+from vargpt_schema import INSTRUCT, REJECTS, SEEDS, SeedRecord
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
+from tests.datagen.enriched import paper_captions, write_enriched
 from vargpt_datagen.caption_parquet import ParquetCaptions
 from vargpt_datagen.caption_source import CaptionedImage
 from vargpt_schema import CAPTIONS, CaptionRecord, UserError
-
-from tests.datagen.enriched import paper_captions, write_enriched
 
 
 def test_the_hub_layout_gives_stem_path_wnid_and_a_clean_caption(tmp_path: Path):

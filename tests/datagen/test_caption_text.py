@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from vargpt_datagen.caption_text import caption_fault, clean_caption
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from vargpt_datagen.checks import RULES, Candidate, Shot, first_fault, normalise, normalise_answer
 
 # VARGPT (arXiv 2501.12327): the two pairs of its Figure 15 (1).

@@ -1,6 +1,7 @@
 """Every rule with texts it rejects and texts it accepts; the reason asserted is the first fault."""
 
 import pytest
+
 from vargpt_datagen.checks import RULES, Candidate, Shot, first_fault, normalise, normalise_answer
 
 DOG = "a dog asleep on a sofa"

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from vargpt_datagen.folder import BuildFolder, full_disk_is_said, write_text
 from vargpt_schema import UserError
 

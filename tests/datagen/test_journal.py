@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from vargpt_datagen.journal import Journal
 from vargpt_datagen.reply import Reply
 from vargpt_schema import UserError

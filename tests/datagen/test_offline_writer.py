@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from vargpt_datagen.checks import Candidate, Shot, first_fault, normalise, normalise_answer
 from vargpt_datagen.offline import OfflineWriter
 from vargpt_datagen.offline.chance import Chance

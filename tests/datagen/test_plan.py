@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from vargpt_datagen.plan import NUM_SHOTS, Plan, PlanConfig, PlannedShot, reserve_size
 
 

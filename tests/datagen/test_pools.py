@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from rapidfuzz import fuzz, process
+
 from vargpt_datagen.pools import Seed, read_seeds, shipped_seeds
 from vargpt_schema import SEED_KINDS, SEEDS, SeedRecord, UserError
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rapidfuzz import fuzz, process
+
 from vargpt_datagen.pools import ShotPair, shipped_shot_pairs
 from vargpt_schema.world import caption_at
 

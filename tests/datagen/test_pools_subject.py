@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from vargpt_datagen.pools import noun_phrase_of, subject_of
 
 SUBJECTS = {

@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from vargpt_datagen.reply import Pair, Reply, Unusable, read_pair
 
 

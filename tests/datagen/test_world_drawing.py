@@ -3,6 +3,7 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+
 from vargpt_datagen.world import draw, png_bytes
 from vargpt_schema.world import (
     POSITIONS,

@@ -3,6 +3,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+
 from vargpt_datagen.world import draw, draw_for_build, draw_world
 from vargpt_schema import CAPTIONS, INSTRUCT, InstructRecord, Message, UserError, sample_id_of
 from vargpt_schema.world import caption_at, scene_at

@@ -6,12 +6,12 @@ import random
 from pathlib import Path
 
 import pytest
+
+from tests.datagen.fakes import CannedWriter, few_parts, good_reply
 from vargpt_datagen.journal import Journal
 from vargpt_datagen.reply import Reply
 from vargpt_datagen.writing import MAX_ATTEMPTS, RowWriting, Written
 from vargpt_schema import UserError
-
-from tests.datagen.fakes import CannedWriter, few_parts, good_reply
 
 ROWS = 60
 PLAN, REQUESTS = few_parts()

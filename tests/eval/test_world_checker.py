@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
+
 from vargpt_datagen.world import draw
 from vargpt_eval.world import seen_scene
 from vargpt_eval.world.templates import KINDS, templates

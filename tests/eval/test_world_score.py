@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+
 from vargpt_datagen.world import draw
 from vargpt_eval.world import score_world
 from vargpt_schema import (

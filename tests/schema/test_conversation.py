@@ -1,6 +1,7 @@
 """Literals, special tokens and the chat form."""
 
 import pytest
+
 from vargpt_schema import (
     IMAGE_GEN,
     IMAGE_GEN_END,

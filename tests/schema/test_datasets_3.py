@@ -6,9 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from vargpt_schema import INSTRUCT, TABLES
 
 from tests.schema.test_tables import example
+from vargpt_schema import INSTRUCT, TABLES
 
 LOAD = """
 import json, sys

@@ -1,6 +1,7 @@
 """Image codes carry what they mean; readers refuse codes of another model."""
 
 import pytest
+
 from vargpt_schema import (
     CodesConfig,
     ImageCodesRecord,

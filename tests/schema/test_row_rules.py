@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from vargpt_schema import IMAGE, IMAGE_GEN, INSTRUCT, InstructRecord, Message, sample_id_of
 
 DRAW = InstructRecord(

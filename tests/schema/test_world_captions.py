@@ -4,6 +4,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from vargpt_schema.world import (
     BACKGROUNDS,
     COLOURS,

@@ -1,5 +1,6 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from vargpt_schema.world import (
     SPLITS,
     Difference,

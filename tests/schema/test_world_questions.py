@@ -1,6 +1,7 @@
 from collections import Counter, defaultdict
 
 import pytest
+
 from vargpt_schema.world import (
     BACKGROUNDS,
     COLOURS,

@@ -3,6 +3,7 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from vargpt_schema.errors import UserError
 from vargpt_schema.world import (
     NUM_CLASSES,

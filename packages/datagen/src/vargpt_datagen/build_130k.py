@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vargpt_schema import UserError
-
 from vargpt_datagen.caption_parquet import ParquetCaptions
 from vargpt_datagen.caption_source import CaptionSource, WorldCaptions
 from vargpt_datagen.card import card_text
@@ -32,6 +30,7 @@ from vargpt_datagen.publishing import publish
 from vargpt_datagen.report import make_report
 from vargpt_datagen.request import Pools, RequestWriter, Shots
 from vargpt_datagen.writing import RowWriting, Tally, Written
+from vargpt_schema import UserError
 
 ROWS_IN_PAPER = 130_000
 FREE_REPLIES_PER_COMMIT = 1_000  # offline replies cost nothing to make again

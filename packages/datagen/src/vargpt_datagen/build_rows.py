@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from vargpt_schema import IMAGE_GEN, INSTRUCT, SEED_KINDS, Message, UserError
-from vargpt_schema.compute import pc
 
 from vargpt_datagen.pools import SHIPPED_GENERATOR, shipped_seeds
+from vargpt_schema import IMAGE_GEN, INSTRUCT, SEED_KINDS, Message, UserError
+from vargpt_schema.compute import pc
 
 
 class BuildRow(NamedTuple):

@@ -9,11 +9,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from vargpt_schema import CAPTIONS, UserError
-from vargpt_schema.compute import pc
 
 from vargpt_datagen.caption_source import CaptionedImage
 from vargpt_datagen.caption_text import caption_fault, clean_caption
+from vargpt_schema import CAPTIONS, UserError
+from vargpt_schema.compute import pc
 
 # visual-layer/imagenet-1k-vl-enriched; its image, box and issue columns are never read.
 ENRICHED_COLUMNS = ("image_id", "label", "caption_enriched")

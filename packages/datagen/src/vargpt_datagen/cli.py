@@ -1,5 +1,6 @@
 """The `datagen` command. Heavy imports wait until a command runs, so `--help` stays quick."""
 
+import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,6 +77,7 @@ def build_130k(
     if dry_run:
         typer.echo(build.dry_run_130k(settings))
         return
+    gc.set_threshold(100_000, 50, 100)  # rows are many, and none of them is a cycle
     with resumable():
         built = build.build_130k(settings)
     if built.was_finished:
@@ -138,13 +140,13 @@ def sample(
     read: Annotated[Path | None, typer.Option(help="Read the verdicts of this sheet back.")] = None,
 ) -> None:
     """Write a review sheet, or read back the verdicts (good or bad) that people filled in."""
-    from vargpt_datagen.sample import read_review_sheet, review_text, write_review_sheet
+    from vargpt_datagen.sample import read_review_sheet, write_review_sheet
 
     if read is None:
-        path = write_review_sheet(folder, rows, seed)
-        typer.echo(f"{rows:,} rows to judge -> {path}")
+        typer.echo(f"review sheet -> {write_review_sheet(folder, rows, seed)}")
     else:
-        typer.echo(review_text(read_review_sheet(folder, read)))
+        review = read_review_sheet(folder, read)
+        typer.echo(f"{review.line()} -> {folder / 'review.json'}")
 
 
 @app.command(epilog="Example: datagen world --out ./world-pictures --rows 1000 --size 64")
@@ -161,10 +163,9 @@ def world(
     config: ConfigFile = None,
 ) -> None:
     """Draw the sample world: its first scenes with a captions table, or a build's pictures."""
-    from vargpt_schema.errors import UserError
-
     from vargpt_datagen.progress import progress
     from vargpt_datagen.world import draw_for_build, draw_world
+    from vargpt_schema.errors import UserError
 
     with resumable(), progress("pictures") as shown:
         if for_build is not None and rows is None:

@@ -9,6 +9,7 @@ import typer
 def read_config(path: Path, known: set[str]) -> dict[str, Any]:
     """Options of a file by parameter name; UserError for what is not a mapping of `known` names."""
     import yaml
+
     from vargpt_schema.errors import UserError
 
     try:

@@ -6,9 +6,8 @@ One SQLite file in WAL mode with one writer process. Two journals merge by the u
 import sqlite3
 from pathlib import Path
 
-from vargpt_schema import UserError
-
 from vargpt_datagen.reply import Reply
+from vargpt_schema import UserError
 
 _CREATE = """
 CREATE TABLE IF NOT EXISTS replies (

@@ -7,9 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from vargpt_schema import UserError
-
 from vargpt_datagen.folder import MANIFEST
+from vargpt_schema import UserError
 
 FORMAT = 1
 _RECORDED_PACKAGES = (

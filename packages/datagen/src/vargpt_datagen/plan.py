@@ -69,6 +69,10 @@ class Plan:
         identity = f"{config.seed}\n{config.fingerprint}"
         self._key = hashlib.sha256(identity.encode()).digest()
         self._order = _seeded_order(config.num_captions, self._key)
+        self._streams = {
+            name: hashlib.blake2b(key=self._key, person=name, digest_size=64)
+            for name in (b"row", b"set")
+        }
 
     def row(self, position: int) -> PlannedRow:
         """What belongs to one position of the order."""
@@ -112,9 +116,8 @@ class Plan:
 
     def _draws(self, stream: bytes, number: int) -> tuple[int, ...]:
         """16 independent 32-bit numbers."""
-        digest = hashlib.blake2b(
-            number.to_bytes(8, "little"), key=self._key, person=stream, digest_size=64
-        )
+        digest = self._streams[stream].copy()
+        digest.update(number.to_bytes(8, "little"))
         return _DRAWS.unpack(digest.digest())
 
 

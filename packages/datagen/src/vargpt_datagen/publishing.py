@@ -4,21 +4,23 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow as pa
+
+from vargpt_datagen.caption_source import CaptionSource
+from vargpt_datagen.folder import BuildFolder
+from vargpt_datagen.judging import Accepted, Rejected
+from vargpt_datagen.plan import Plan
+from vargpt_datagen.request import RequestWriter
+from vargpt_datagen.writing import Written
 from vargpt_schema import (
     IMAGE_GEN,
     INSTRUCT,
     REJECTS,
-    InstructRecord,
     Message,
     RejectRecord,
+    messages_array,
     sample_id_of,
 )
-
-from vargpt_datagen.caption_source import CaptionSource
-from vargpt_datagen.folder import BuildFolder
-from vargpt_datagen.plan import Plan
-from vargpt_datagen.request import RequestWriter
-from vargpt_datagen.writing import Accepted, Rejected, Written
 
 ROWS_PER_SHARD = 50_000
 
@@ -42,7 +44,7 @@ def publish(
     shards = _slices(len(written.rows), rows_per_shard)
     for number, (start, stop) in enumerate(shards):
         path = folder.data / f"train-{number:05d}-of-{len(shards):05d}.parquet"
-        INSTRUCT.write([_record(row, plan, requests) for row in written.rows[start:stop]], path)
+        INSTRUCT.write(_shard(written.rows[start:stop], plan, requests), path)
         files.append(path)
     if written.rejects:
         path = folder.rejects / "rejects-00000-of-00001.parquet"
@@ -64,33 +66,40 @@ def describe(path: Path, root: Path) -> dict[str, object]:
     }
 
 
-def _record(row: Accepted, plan: Plan, requests: RequestWriter) -> InstructRecord:
-    planned = plan.row(row.position)
+def _shard(rows: Sequence[Accepted], plan: Plan, requests: RequestWriter) -> pa.Table:
+    """The rows as the `instruct` table, column by column: records would take twice the time."""
     source = requests.source
-    image = source.image(planned.source_index)
-    messages = (Message("user", row.prompt), Message("assistant", row.answer + IMAGE_GEN))
-    prompt_seed, caption_seed, answer_seed = requests.seed_ids(planned)
-    return InstructRecord(
-        sample_id=sample_id_of(source.name, image.image_id, (image.image,), messages),
-        messages=messages,
-        images=(image.image,),
-        task="generation",
-        caption=image.caption,
-        image_id=image.image_id,
-        label=image.label,
-        wnid=image.wnid,
-        source=source.name,
-        method="llm",
-        prompt_seed_id=prompt_seed,
-        caption_seed_id=caption_seed,
-        answer_seed_id=answer_seed,
-        prompt_template_id=None,
-        answer_template_id=None,
-        shot_ids=requests.shot_ids(planned),
-        generator=row.generator,
-        request_sha256=row.request_sha256,
-        attempts=row.attempts,
-    )
+    planned = [plan.row(row.position) for row in rows]
+    images = [source.image(row.source_index) for row in planned]
+    messages = [
+        (Message("user", row.prompt), Message("assistant", row.answer + IMAGE_GEN)) for row in rows
+    ]
+    prompt_seeds, caption_seeds, answer_seeds = zip(*map(requests.seed_ids, planned), strict=True)
+    columns = {
+        "sample_id": [
+            sample_id_of(source.name, image.image_id, (image.image,), turns)
+            for image, turns in zip(images, messages, strict=True)
+        ],
+        "messages": messages_array(messages),
+        "images": [(image.image,) for image in images],
+        "task": ["generation"] * len(rows),
+        "caption": [image.caption for image in images],
+        "image_id": [image.image_id for image in images],
+        "label": [image.label for image in images],
+        "wnid": [image.wnid for image in images],
+        "source": [source.name] * len(rows),
+        "method": ["llm"] * len(rows),
+        "prompt_seed_id": prompt_seeds,
+        "caption_seed_id": caption_seeds,
+        "answer_seed_id": answer_seeds,
+        "prompt_template_id": [None] * len(rows),
+        "answer_template_id": [None] * len(rows),
+        "shot_ids": [requests.shot_ids(row) for row in planned],
+        "generator": [row.generator for row in rows],
+        "request_sha256": [row.request_sha256 for row in rows],
+        "attempts": [row.attempts for row in rows],
+    }
+    return pa.table(columns, schema=INSTRUCT.schema)
 
 
 def _reject_records(

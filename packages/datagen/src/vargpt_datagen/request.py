@@ -9,12 +9,12 @@ from importlib import resources
 from typing import Literal, NamedTuple
 
 from jinja2 import Environment, StrictUndefined
-from vargpt_schema import SEED_KINDS
 
 from vargpt_datagen.caption_source import CaptionSource
 from vargpt_datagen.checks import Shot
 from vargpt_datagen.plan import SHOT_CAPTIONS, PlannedRow
 from vargpt_datagen.pools import Seed, ShotPair
+from vargpt_schema import SEED_KINDS
 
 Shots = Literal["pairs", "captions"]
 

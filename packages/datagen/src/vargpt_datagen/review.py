@@ -9,10 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from vargpt_schema import UserError
-
 from vargpt_datagen.build_rows import BuildRow
 from vargpt_datagen.folder import write_text
+from vargpt_schema import UserError
 
 REVIEW = "review.json"
 VERDICTS = ("good", "bad", "")
@@ -123,4 +122,7 @@ def wilson_interval(good: int, judged: int) -> tuple[float, float]:
     share, z2 = good / judged, _Z_95**2
     centre = (share + z2 / (2 * judged)) / (1 + z2 / judged)
     reach = math.sqrt(share * (1 - share) / judged + z2 / (4 * judged**2)) / (1 + z2 / judged)
-    return max(centre - _Z_95 * reach, 0.0), min(centre + _Z_95 * reach, 1.0)
+    # At 0 and 1 the share is the bound itself, but for rounding.
+    return min(max(centre - _Z_95 * reach, 0.0), share), max(
+        min(centre + _Z_95 * reach, 1.0), share
+    )

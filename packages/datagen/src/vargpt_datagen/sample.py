@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from vargpt_schema import UserError
-
 from vargpt_datagen.build_rows import (
     BuildRow,
     num_rows_of,
@@ -19,6 +17,7 @@ from vargpt_datagen.folder import full_disk_is_said, write_text
 from vargpt_datagen.manifest import read_manifest
 from vargpt_datagen.printable import printable
 from vargpt_datagen.review import VERDICTS, Judged, Review, review_of, write_review
+from vargpt_schema import UserError
 
 SHEET = "review.csv"
 COLUMNS = ("sample_id", "image", "caption", "prompt", "answer", "verdict", "note")
@@ -130,6 +129,6 @@ def _rows(reader: "csv.DictReader[str]", sheet: Path) -> Iterator[dict[str, str 
         yield from reader
     except csv.Error as error:
         raise UserError(
-            f"{sheet}, line {reader.line_num}: not CSV ({error}), a review sheet was expected. "
-            "Save it as CSV UTF-8."
+            f"{sheet}, after line {reader.line_num}: not CSV ({error}), a review sheet was "
+            "expected. Save it as CSV UTF-8."
         ) from error

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from vargpt_schema import REJECTS, UserError
-from vargpt_schema.compute import pc
 
 from vargpt_datagen.build_rows import (
     BuildRow,
@@ -21,6 +19,8 @@ from vargpt_datagen.folder import BuildFolder
 from vargpt_datagen.manifest import read_manifest
 from vargpt_datagen.pools import shipped_shot_pairs
 from vargpt_datagen.printable import printable
+from vargpt_schema import REJECTS, UserError
+from vargpt_schema.compute import pc
 
 WIDTH_COLUMNS = 100
 _LABEL_COLUMNS = 14

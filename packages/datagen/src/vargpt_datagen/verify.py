@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from vargpt_schema import IMAGE_GEN, INSTRUCT, REJECTS, Message, UserError, sample_id_of
-from vargpt_schema.compute import pc
 
 from vargpt_datagen.checks import normalise, normalise_answer
 from vargpt_datagen.folder import MANIFEST
 from vargpt_datagen.manifest import read_manifest
 from vargpt_datagen.publishing import describe
+from vargpt_schema import IMAGE_GEN, INSTRUCT, REJECTS, Message, UserError, sample_id_of
+from vargpt_schema.compute import pc
 
 
 def verify(folder: Path) -> list[str]:

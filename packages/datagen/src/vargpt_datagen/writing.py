@@ -4,43 +4,18 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
+from vargpt_datagen.journal import Journal
+from vargpt_datagen.judging import Accepted, Answered, Rejected, judge
+from vargpt_datagen.plan import Plan
+from vargpt_datagen.reply import Pair, Reply, Writer, read_pair
+from vargpt_datagen.request import Request, RequestWriter
 from vargpt_schema import UserError
 
-from vargpt_datagen.checks import Candidate, Fault, first_fault, normalise, normalise_answer
-from vargpt_datagen.journal import Journal
-from vargpt_datagen.plan import Plan
-from vargpt_datagen.reply import Pair, Reply, Unusable, Writer, read_pair
-from vargpt_datagen.request import Request, RequestWriter
-
 MAX_ATTEMPTS = 3  # replies to one request before an unusable one becomes a reject
-_ROWS_BETWEEN_PAUSES = 200  # a writer that never waits must still let Ctrl-C and the display in
-
-
-class Accepted(NamedTuple):
-    """A row's text."""
-
-    position: int  # in the plan's order
-    prompt: str
-    answer: str
-    generator: str
-    request_sha256: str
-    attempts: int
-
-
-class Rejected(NamedTuple):
-    """A candidate given up."""
-
-    position: int
-    reason: str
-    detail: str
-    prompt: str | None
-    answer: str | None
-    text: str
-    generator: str
-    request_sha256: str
-    attempts: int
+# Requests are rendered, and answers judged, so many at a time: each step then finds its code and
+# tables in the processor's cache, which saves about a quarter of the time of a row.
+_BATCH = 64
 
 
 @dataclass(slots=True)
@@ -61,7 +36,8 @@ class Tally:
         self.completion_tokens += reply.completion_tokens
 
 
-@dataclass(slots=True)
+# repr=False: asyncio.run asks a finished task for its repr, which would spell out every row.
+@dataclass(slots=True, repr=False)
 class Written:
     """All rows of a build, in row order, and what was dropped on the way, in wave order."""
 
@@ -120,40 +96,57 @@ class RowWriting:
 
     async def _judge_all(self, positions: Sequence[int]) -> dict[int, Accepted | Rejected]:
         outcomes: dict[int, Accepted | Rejected] = {}
-        waiting = iter(positions)
+        answered: list[Answered] = []
+        waiting = self._rendered(positions)
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(min(self._in_flight, len(positions))):
-                    group.create_task(self._work(waiting, outcomes))
+                    group.create_task(self._work(waiting, answered, outcomes))
         except* UserError as errors:
             raise errors.exceptions[0] from None
+        self._judge(answered, outcomes)
         return outcomes
 
-    async def _work(self, waiting: Iterator[int], outcomes: dict[int, Accepted | Rejected]) -> None:
-        for position in waiting:
-            outcome = await self.judge(position)
-            outcomes[position] = outcome
+    def _rendered(self, positions: Sequence[int]) -> Iterator[tuple[int, Request]]:
+        """Positions with their requests, rendered ahead by a batch."""
+        for start in range(0, len(positions), _BATCH):
+            batch = positions[start : start + _BATCH]
+            requests = [self._requests.request(self._plan.row(position)) for position in batch]
+            yield from zip(batch, requests, strict=True)
+
+    async def _work(
+        self,
+        waiting: Iterator[tuple[int, Request]],
+        answered: list[Answered],
+        outcomes: dict[int, Accepted | Rejected],
+    ) -> None:
+        for position, request in waiting:
+            answered.append(await self._answer(position, request))
+            if len(answered) >= _BATCH:
+                self._judge(answered, outcomes)
+                await asyncio.sleep(0)  # a writer that never waits must still let Ctrl-C in
+
+    def _judge(self, answered: list[Answered], outcomes: dict[int, Accepted | Rejected]) -> None:
+        """Judge what has been answered since the last time."""
+        for each in answered:
+            outcome = outcomes[each.position] = judge(each)
             if isinstance(outcome, Accepted):
                 self.tally.accepted += 1
             else:
                 self.tally.rejected[outcome.reason] += 1
-            if len(outcomes) % _ROWS_BETWEEN_PAUSES == 0:
-                self._on_progress(self.tally)
-                await asyncio.sleep(0)
+        answered.clear()
+        self._on_progress(self.tally)
 
-    async def judge(self, position: int) -> Accepted | Rejected:
-        """The step: one position of the plan to a row's text or a reject."""
-        request = self._requests.request(self._plan.row(position))
+    async def _answer(self, position: int, request: Request) -> Answered:
+        """The step: one request to a reply that holds a pair, or to its last attempt."""
         known = [] if self._journal.was_empty else self._journal.replies(request.sha256)
         attempt = 0
         while True:
             attempt += 1
             reply = await self._reply(request, attempt, known)
-            pair = read_pair(reply)
-            if isinstance(pair, Pair):
-                return _judged(position, request, reply, pair, attempt)
-            if attempt == MAX_ATTEMPTS:
-                return _rejected(position, request, reply, pair, None, attempt)
+            found = read_pair(reply)
+            if isinstance(found, Pair) or attempt == MAX_ATTEMPTS:
+                return Answered(position, request, reply, found, attempt)
 
     async def _reply(self, request: Request, attempt: int, known: Sequence[Reply]) -> Reply:
         """The journal's reply where it has one, else a new one, noted before it is used."""
@@ -177,42 +170,3 @@ class RowWriting:
                 f"rows are still without text (rejects: {reasons}). Give more captions, fewer "
                 "--rows, or another model."
             ) from None
-
-
-def _judged(
-    position: int, request: Request, reply: Reply, pair: Pair, attempts: int
-) -> Accepted | Rejected:
-    pair = Pair(normalise(pair.prompt), normalise_answer(pair.answer))
-    fault = first_fault(
-        Candidate(
-            prompt=pair.prompt,
-            answer=pair.answer,
-            caption=request.caption,
-            shots=request.shots,
-            seeds=request.seeds,
-        )
-    )
-    if fault is not None:
-        return _rejected(position, request, reply, fault, pair, attempts)
-    return Accepted(position, pair.prompt, pair.answer, reply.model, request.sha256, attempts)
-
-
-def _rejected(
-    position: int,
-    request: Request,
-    reply: Reply,
-    fault: Fault | Unusable,
-    pair: Pair | None,
-    attempts: int,
-) -> Rejected:
-    return Rejected(
-        position=position,
-        reason=fault.reason,
-        detail=fault.detail,
-        prompt=pair.prompt if pair else None,
-        answer=pair.answer if pair else None,
-        text=reply.text,
-        generator=reply.model,
-        request_sha256=request.sha256,
-        attempts=attempts,
-    )

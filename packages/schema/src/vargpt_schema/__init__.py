@@ -30,7 +30,7 @@ from vargpt_schema.image_codes import (
     read_image_codes,
     write_image_codes,
 )
-from vargpt_schema.instruct import INSTRUCT, InstructRecord, sample_id_of
+from vargpt_schema.instruct import INSTRUCT, InstructRecord, messages_array, sample_id_of
 from vargpt_schema.replies import REJECTS, REPLIES, RejectRecord, ReplyRecord
 from vargpt_schema.seeds import SEED_KINDS, SEEDS, SeedRecord
 from vargpt_schema.table import RowFault, Table
@@ -86,6 +86,7 @@ __all__ = [
     "UserError",
     "chat_text",
     "expand_image_gen",
+    "messages_array",
     "num_image_codes",
     "read_image_codes",
     "sample_id_of",

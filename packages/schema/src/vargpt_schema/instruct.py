@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 import pyarrow as pa
 
+from vargpt_schema.compute import pc
 from vargpt_schema.conversation import Message
 from vargpt_schema.fields import INT, TEXT, TEXTS, optional, required
 from vargpt_schema.row_rules import instruct_row_faults
@@ -74,6 +75,15 @@ INSTRUCT = Table(
     ),
     row_faults=instruct_row_faults,
 )
+
+
+def messages_array(conversations: Sequence[Sequence[Message]]) -> pa.ListArray:
+    """The `messages` column of many conversations."""
+    lengths = pa.array([0, *map(len, conversations)], pa.int32())
+    turns = [turn for conversation in conversations for turn in conversation]
+    columns = [pa.array([turn[side] for turn in turns], TEXT) for side in (0, 1)]
+    structs = pa.StructArray.from_arrays(columns, fields=list(MESSAGES.value_type.fields))
+    return pa.ListArray.from_arrays(pc.cumulative_sum(lengths), structs, type=MESSAGES)
 
 
 def sample_id_of(

@@ -2,13 +2,12 @@
 
 import json
 
-from vargpt_schema.errors import UserError
-
 from vargpt_datagen.offline.chance import Chance
 from vargpt_datagen.offline.forms import CAPITAL_SCENE, SCENE, Forms, forms_for
 from vargpt_datagen.offline.mistakes import PAIR_MISTAKES, REPLY_MISTAKES, read_task
 from vargpt_datagen.offline.wording import names_its_medium, phrase_of, reworded, shortened
 from vargpt_datagen.reply import Pair, Reply
+from vargpt_schema.errors import UserError
 
 _MISTAKE_ONE_IN = 200
 _MISTAKES = (*PAIR_MISTAKES, *REPLY_MISTAKES)

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from vargpt_schema.compute import pc
 
 from vargpt_datagen.report.words import Words, distinct_sorted, is_among
+from vargpt_schema.compute import pc
 
 SLOT = "\u2026"  # stands for the caption's words in a delexicalised form
 _OPENING_WORDS = 3

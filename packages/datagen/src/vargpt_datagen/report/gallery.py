@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
-from vargpt_schema import UserError
-from vargpt_schema.world import index_of, scene_at
 
 from vargpt_datagen.build_rows import BuildRow
+from vargpt_schema import UserError
+from vargpt_schema.world import index_of, scene_at
 
 SIDE_PX = 128
 _MAX_FILE_BYTES = 64 * 2**20

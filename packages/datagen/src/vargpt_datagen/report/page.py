@@ -7,8 +7,6 @@ from typing import Any
 
 import pyarrow as pa
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from vargpt_schema import INSTRUCT, UserError
-from vargpt_schema.compute import pc
 
 from vargpt_datagen.build_rows import num_rows_of, rows_at, seed_texts, seeded_numbers
 from vargpt_datagen.folder import BuildFolder, full_disk_is_said, write_text
@@ -20,6 +18,8 @@ from vargpt_datagen.report.rejected import reject_groups
 from vargpt_datagen.report.texts import measure_texts, read_columns
 from vargpt_datagen.report.usage import COLUMNS, uses
 from vargpt_datagen.review import read_review
+from vargpt_schema import INSTRUCT, UserError
+from vargpt_schema.compute import pc
 
 GALLERY_ROWS, GALLERY_ROWS_OPEN = 48, 12
 
@@ -97,7 +97,9 @@ def _environment() -> Environment:
     environment.filters["thousands"] = lambda number: f"{number:,}"
     environment.filters["percent"] = _percent
     environment.filters["unit"] = lambda length: f"{length:.2f}".rstrip("0").rstrip(".")
-    environment.filters["bytes"] = lambda size: f"{size / 1e6:,.1f} MB"
+    environment.filters["bytes"] = lambda size: (
+        f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:,.1f} kB"
+    )
     environment.filters["p_value"] = lambda p: f"{p:.2f}" if p >= 0.01 else f"{p:.1g}"
     return environment
 

@@ -77,8 +77,8 @@ def use_plot(
     title: str, counts: Sequence[int], names: Sequence[str], even: Uniformity | None
 ) -> Plot:
     """One dot a pool member, in the order of their names, over the band of equal use."""
-    ends = (even.low, even.high) if even else ()
-    scale = _Scale(min(*counts, *ends), max(*counts, *ends))
+    shown = [*counts, *((even.low, even.high) if even else ())]
+    scale = _Scale(min(shown), max(shown))
     step = _PLOT_WIDTH / len(counts)
     dots = [
         Bar(
@@ -96,7 +96,9 @@ def use_plot(
     if even:
         top, bottom = scale.y(even.high), scale.y(even.low)
         band = Band(top, bottom - top, scale.y(even.expected))
-    return Plot(title, "member of the pool, by id", "rows", dots, ticks, scale.ticks(), band, _DOT / 2)
+    return Plot(
+        title, "member of the pool, by id", "rows", dots, ticks, scale.ticks(), band, _DOT / 2
+    )
 
 
 class _Scale:

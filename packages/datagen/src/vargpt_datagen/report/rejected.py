@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vargpt_datagen.folder import BuildFolder
 from vargpt_schema import REJECTS
 from vargpt_schema.compute import pc
-
-from vargpt_datagen.folder import BuildFolder
 
 EXAMPLES = 3
 

@@ -5,8 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from vargpt_schema import IMAGE_GEN, INSTRUCT
-from vargpt_schema.compute import pc
 
 from vargpt_datagen.build_rows import seeded_numbers
 from vargpt_datagen.report.diversity import (
@@ -20,6 +18,8 @@ from vargpt_datagen.report.diversity import (
 )
 from vargpt_datagen.report.plots import Plot, length_plot, share_plot
 from vargpt_datagen.report.words import Words, words_of
+from vargpt_schema import IMAGE_GEN, INSTRUCT
+from vargpt_schema.compute import pc
 
 MAX_MEASURED_ROWS = 200_000  # of larger builds a seeded sample is measured
 _TOP_CAPTIONS = 20

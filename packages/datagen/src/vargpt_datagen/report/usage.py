@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-from vargpt_schema import SEED_KINDS
-from vargpt_schema.compute import pc
 
 from vargpt_datagen.report.plots import Plot, use_plot
 from vargpt_datagen.report.uniformity import Uniformity, uniformity
+from vargpt_schema import SEED_KINDS
+from vargpt_schema.compute import pc
 
 _TITLES = {"prompt": "Request seeds", "caption": "Scene seeds", "answer": "Answer seeds"}
 _TEMPLATES = {"prompt": "Request templates", "answer": "Answer templates"}

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+
 from vargpt_schema.compute import pc
 
 _FUNCTION_WORDS = """

@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from PIL import Image, ImageDraw
+
 from vargpt_schema.world import (
     BACKGROUND_RGB,
     CIRCLE_RADIUS,

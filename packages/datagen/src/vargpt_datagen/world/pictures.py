@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
+
+from vargpt_datagen.folder import folder_error, full_disk_is_said
+from vargpt_datagen.world.drawing import MAX_SIZE_PX, MIN_SIZE_PX, png_bytes
 from vargpt_schema import CAPTIONS, INSTRUCT, UserError
 from vargpt_schema.world import (
     SPLITS,
@@ -22,9 +25,6 @@ from vargpt_schema.world import (
     scene_at,
     split_of,
 )
-
-from vargpt_datagen.folder import folder_error, full_disk_is_said
-from vargpt_datagen.world.drawing import MAX_SIZE_PX, MIN_SIZE_PX, png_bytes
 
 CAPTIONER = "vargpt-sample-world"
 _CHUNK = 500  # pictures per task

@@ -9,6 +9,8 @@ leaves the least squared error; a picture unlike even its best explanation is no
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from vargpt_eval.world.templates import KINDS, templates
 from vargpt_schema.world import (
     BACKGROUND_RGB,
     BACKGROUNDS,
@@ -19,8 +21,6 @@ from vargpt_schema.world import (
     Scene,
     WorldObject,
 )
-
-from vargpt_eval.world.templates import KINDS, templates
 
 MIN_SIDE_PX = 32
 READING_SIDE_PX = 64  # other sizes are resampled to it, save the smallest

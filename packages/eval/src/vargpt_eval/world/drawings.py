@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+
 from vargpt_schema import EVAL_PROMPTS, GENERATIONS, EvalPromptRecord, UserError
 from vargpt_schema.world import caption_at, index_of
 

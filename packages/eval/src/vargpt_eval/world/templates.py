@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
 from vargpt_schema.world import (
     CIRCLE_RADIUS,
     OUTLINES,
