@@ -90,7 +90,7 @@ def test_normalised_text_is_plain_and_keeps_newlines(raw: str, expected: str):
         ("Here is a dog!", "Here is a dog."),
         ("Here is a dog...", "Here is a dog."),
         ("Here is a dog: ", "Here is a dog."),
-        ("Do you like it?", "Do you like it?."),
+        ("Do you like it?", "Do you like it?"),
         (" ", ""),
     ],
 )

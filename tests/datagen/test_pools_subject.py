@@ -48,6 +48,7 @@ SUBJECTS = {
     "several people gathered near a barn": "several people",
     "a group of people standing around a barn": "a group of people",
     "a person submerged underwater": "a person",
+    "what looks like a boat": "what looks like a boat",
     # The sample world.
     "a small red circle at the top left on a white background": "a small red circle",
     "a large blue star above a tiny green ring": "a large blue star",

@@ -1,6 +1,7 @@
 """The journal: every reply, durable against SIGKILL once committed, keyed by its request.
 
-One SQLite file in WAL mode with one writer process. Two journals merge by the union of their rows.
+One SQLite file in WAL mode with one writer process. A reply's key is its request and the number of
+its attempt; where two rows have one key, the first counts, so journals merge by appending.
 """
 
 import sqlite3
@@ -18,14 +19,16 @@ CREATE TABLE IF NOT EXISTS replies (
     model TEXT NOT NULL,
     prompt_tokens INTEGER NOT NULL,
     cached_tokens INTEGER NOT NULL,
-    completion_tokens INTEGER NOT NULL,
-    PRIMARY KEY (request_sha256, attempt)
-) WITHOUT ROWID
+    completion_tokens INTEGER NOT NULL
+)
 """
-_INSERT = "INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+# Rows are appended, and looked up only by a run that finds some there already. An index kept from
+# the start would cost ten times the insert: its keys are hashes, so every commit touches all of it.
+_INDEX = "CREATE INDEX IF NOT EXISTS by_request ON replies (request_sha256, attempt)"
+_INSERT = "INSERT INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _SELECT = (
-    "SELECT text, finish_reason, model, prompt_tokens, cached_tokens, completion_tokens "
-    "FROM replies WHERE request_sha256 = ? ORDER BY attempt"
+    "SELECT text, finish_reason, model, prompt_tokens, cached_tokens, completion_tokens, "
+    "min(rowid) FROM replies WHERE request_sha256 = ? GROUP BY attempt ORDER BY attempt"
 )
 
 
@@ -42,6 +45,10 @@ class Journal:
             (mode,) = self._db.execute("PRAGMA journal_mode=WAL").fetchone()
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.execute(_CREATE)
+            (is_empty,) = self._db.execute("SELECT NOT EXISTS (SELECT 1 FROM replies)").fetchone()
+            self.was_empty = bool(is_empty)  # when it was opened
+            if not self.was_empty:
+                self._db.execute(_INDEX)
             self._db.commit()
         except (sqlite3.Error, OSError) as error:
             raise journal_error(path, error) from error
@@ -50,12 +57,11 @@ class Journal:
                 f"{path}: the file system gives SQLite journal mode {mode!r}, 'wal' is needed. "
                 "Put the journal on a local disk with --work-dir DIR."
             )
-        (self.was_empty,) = self._db.execute("SELECT NOT EXISTS (SELECT 1 FROM replies)").fetchone()
 
     def replies(self, request_sha256: str) -> list[Reply]:
         """Committed replies to one request, in the order they came."""
         rows = self._db.execute(_SELECT, (bytes.fromhex(request_sha256),))
-        return [Reply(*row) for row in rows]
+        return [Reply(*row[:-1]) for row in rows]
 
     def add(self, request_sha256: str, attempt: int, reply: Reply) -> None:
         """Note one reply; committed at once or with its group."""

@@ -8,6 +8,7 @@ from vargpt_schema.table import RowFault
 
 TASK_NAMES = ("generation", "understanding", "text")
 METHOD_NAMES = ("llm", "template", "class", "imported")
+_JUDGED_COLUMNS = ["sample_id", "messages", "images", "task", "method"]
 HEX_16 = "^[0-9a-f]{16}$"
 # A path that is absolute, has a drive or backslash, or climbs out of the image root.
 BAD_PATH = r"^$|^/|^[A-Za-z]:|\\|(^|/)\.\.(/|$)"
@@ -17,7 +18,7 @@ def instruct_row_faults(table: pa.Table) -> list[RowFault]:
     """Every rule that a row breaks, in row order within each rule; empty when all are good."""
     if table.num_rows == 0:
         return []
-    table = table.combine_chunks()
+    table = table.select(_JUDGED_COLUMNS).combine_chunks()
     images = _combined(table, "images")
     messages = _combined(table, "messages")
     turns = messages.flatten()

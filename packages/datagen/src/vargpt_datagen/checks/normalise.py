@@ -34,6 +34,9 @@ def normalise(text: str) -> str:
 
 
 def normalise_answer(text: str) -> str:
-    """As `normalise`, and closed by exactly one full stop; blank text stays blank."""
+    """As `normalise`, and closed by exactly one full stop; blank text stays blank.
+
+    A question keeps its mark, which a rule then finds.
+    """
     text = normalise(text).rstrip(_CLOSING_MARKS)
-    return text and text + "."
+    return text if text.endswith("?") or not text else text + "."

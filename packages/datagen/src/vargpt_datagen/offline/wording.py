@@ -97,8 +97,6 @@ def phrase_of(caption: str) -> str:
     while len(words) > 2 and words[-1].lower() in _DANGLING:
         words.pop()
     words[0] = words[0] if words[0] not in ("A", "An", "The", "Two") else words[0].lower()
-    if words[0] == "what":  # "what looks like a boat" is a noun phrase as it stands
-        return " ".join(words)
     return noun_phrase_of(" ".join(words))
 
 

@@ -63,6 +63,8 @@ def subject_of(caption: str) -> str:
     the subject is left out. The caption itself, its spaces made single, when nothing can be cut.
     """
     words = caption.split()
+    if words[:1] == ["what"]:  # "what looks like a boat" is a noun phrase as it stands
+        return " ".join(words)
     lower = words if caption.islower() else [word.lower() for word in words]
     start = _subject_start(lower)
     return " ".join(words[start : _subject_end(lower, start)]).rstrip(",;:")
@@ -76,6 +78,8 @@ def noun_phrase_of(caption: str) -> str:
     up close"; a plain noun phrase comes back as it is, its spaces made single.
     """
     words = caption.split()
+    if words[:1] == ["what"]:
+        return " ".join(words)
     if _REWORDED.isdisjoint(words) and words and words[0].lower() not in _PLACES:
         return " ".join(words)  # most captions: nothing below would change them
     text = _MEDIUM.sub("", " ".join(_subject_first(words)), count=1)
