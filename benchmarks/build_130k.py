@@ -40,11 +40,21 @@ def measured(*words: object) -> Figures:
     return Figures(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
+def loop_s() -> float:
+    """How fast this machine is at the moment, for comparing runs of different days."""
+    started = time.process_time()
+    total = 0
+    for number in range(10_000_000):
+        total += number
+    return time.process_time() - started
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
     parser.add_argument("--rows", type=int, default=130_000)
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
+    print(f"a loop of ten million additions takes {loop_s():.2f} s here")
     print("run  rows     build: wall s  CPU s  peak MB   report: wall s  CPU s  peak MB")
     for run in range(1, options.runs + 1):
         folder = Path(tempfile.mkdtemp(prefix="build-130k-"))

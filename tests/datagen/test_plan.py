@@ -26,7 +26,7 @@ def test_a_row_is_written_out_literally():
     row = plan().row(3)
     assert row == plan().row(3)
     assert (row.position, row.source_index, row.seed_indices) == (3, 200, (4, 6, 1))
-    assert row.shots[0] == PlannedShot(source_index=446, pair_index=0)
+    assert row.shots[0] == PlannedShot(source_index=446, pair_index=16)
 
 
 def test_every_caption_has_one_place_in_the_order():
@@ -76,6 +76,13 @@ def test_fixed_sets_share_no_caption_and_serve_about_as_many_rows_each():
     assert set(served) == set(sets)
     assert min(served.values()) > 850
     assert max(served.values()) < 1150
+
+
+def test_a_random_shots_caption_always_has_the_same_pair():
+    made = plan(5_000)
+    shots = {shot for position in range(3_000) for shot in made.row(position).shots}
+    assert len(shots) == len({shot.source_index for shot in shots})
+    assert 4_000 < len(shots) <= 4_096
 
 
 def test_seeds_and_pairs_are_drawn_evenly():

@@ -11,6 +11,7 @@ whichever row it ends up in, and raising `rows` later changes nothing that was p
 
 import hashlib
 import struct
+from array import array
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,9 +20,9 @@ import numpy as np
 NUM_SHOTS = 4  # paper, Section 4.2: four image-caption samples
 NUM_SEEDS = 3  # one of each kind
 
-# Random shots draw their captions from the first so many of the base. With 4 of 133 pairs that is
-# half a million different shots, and each caption is read once instead of once a row.
-SHOT_CAPTIONS = 4_096
+# Random shots are drawn from a library: the first so many captions of the base, each with one pair,
+# the pairs in turn. Four of them make more sets than there are rows, and each is filled only once.
+SHOT_LIBRARY = 4_096
 
 _DRAWS = struct.Struct("<16I")
 
@@ -68,7 +69,8 @@ class Plan:
         self.num_base = config.num_captions - self.num_spares
         identity = f"{config.seed}\n{config.fingerprint}"
         self._key = hashlib.sha256(identity.encode()).digest()
-        self._order = _seeded_order(config.num_captions, self._key)
+        # An array gives plain ints; taking numpy's scalars apart costs a tenth of a row's plan.
+        self._order = array("I", _seeded_order(config.num_captions, self._key).tobytes())
         self._streams = {
             name: hashlib.blake2b(key=self._key, person=name, digest_size=64)
             for name in (b"row", b"set")
@@ -80,7 +82,7 @@ class Plan:
         prompts, captions, answers = self.config.pool_sizes
         return PlannedRow(
             position=position,
-            source_index=int(self._order[position]),
+            source_index=self._order[position],
             seed_indices=(draws[0] % prompts, draws[1] % captions, draws[2] % answers),
             shots=self._shots(position, draws),
         )
@@ -96,9 +98,7 @@ class Plan:
         draws = self._draws(b"set", number)
         first = self.num_base - NUM_SHOTS * (number + 1)
         pairs = _distinct(draws[:NUM_SHOTS], self.config.num_pairs)
-        return tuple(
-            PlannedShot(int(self._order[first + place]), pair) for place, pair in enumerate(pairs)
-        )
+        return tuple(map(PlannedShot, self._order[first : first + NUM_SHOTS], pairs))
 
     def _shots(self, position: int, draws: tuple[int, ...]) -> tuple[PlannedShot, ...]:
         if self.config.shot_sets is not None:
@@ -107,12 +107,21 @@ class Plan:
             if first <= position < first + NUM_SHOTS:  # the row's own caption is in this set
                 number = (number + 1) % self.config.shot_sets
             return self.shot_set(number)
-        places = _distinct(draws[4:8], min(self.num_base, SHOT_CAPTIONS), taken=position)
-        pairs = _distinct(draws[8:12], self.config.num_pairs)
-        return tuple(
-            PlannedShot(int(self._order[place]), pair)
-            for place, pair in zip(places, pairs, strict=True)
-        )
+        return self._library_shots(position, draws[4 : 4 + NUM_SHOTS])
+
+    def _library_shots(self, position: int, draws: tuple[int, ...]) -> tuple[PlannedShot, ...]:
+        """Shots of the library with different pairs, none of them the row's own caption."""
+        size = min(self.num_base, SHOT_LIBRARY)
+        num_pairs = self.config.num_pairs
+        shots: list[PlannedShot] = []
+        pairs: list[int] = []
+        for draw in draws:
+            place = draw % size
+            while place == position or place % num_pairs in pairs:
+                place = (place + 1) % size
+            pairs.append(place % num_pairs)
+            shots.append(PlannedShot(self._order[place], pairs[-1]))
+        return tuple(shots)
 
     def _draws(self, stream: bytes, number: int) -> tuple[int, ...]:
         """16 independent 32-bit numbers."""
@@ -121,12 +130,12 @@ class Plan:
         return _DRAWS.unpack(digest.digest())
 
 
-def _distinct(draws: tuple[int, ...], size: int, taken: int | None = None) -> list[int]:
+def _distinct(draws: tuple[int, ...], size: int) -> list[int]:
     """Draws below `size`, moved on to the next free number where one is taken."""
     found: list[int] = []
     for draw in draws:
         number = draw % size
-        while number in found or number == taken:
+        while number in found:
             number = (number + 1) % size
         found.append(number)
     return found
@@ -145,4 +154,4 @@ def _seeded_order(size: int, key: bytes) -> np.ndarray:
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         z ^= z >> np.uint64(31)
-    return np.argsort(z, kind="stable").astype(np.uint32 if size < 2**32 else np.uint64)
+    return np.argsort(z, kind="stable").astype(np.uint32)

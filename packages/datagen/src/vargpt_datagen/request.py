@@ -12,7 +12,7 @@ from jinja2 import Environment, StrictUndefined
 
 from vargpt_datagen.caption_source import CaptionSource
 from vargpt_datagen.checks import Shot
-from vargpt_datagen.plan import SHOT_CAPTIONS, PlannedRow
+from vargpt_datagen.plan import SHOT_LIBRARY, PlannedRow, PlannedShot
 from vargpt_datagen.pools import Seed, ShotPair
 from vargpt_schema import SEED_KINDS
 
@@ -58,11 +58,13 @@ class RequestWriter:
         self.source = source
         self.pools = pools
         self._shots: Shots = shots
-        self._shot_caption = lru_cache(maxsize=SHOT_CAPTIONS)(source.caption)
+        # Shots come from a library or from a few sets, so each is filled and spelled out once.
+        self._shot = lru_cache(maxsize=2 * SHOT_LIBRARY)(self._filled_shot)
+        self._shot_id = lru_cache(maxsize=2 * SHOT_LIBRARY)(self._named_shot)
         environment = Environment(
             undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
         )
-        environment.filters["json_text"] = _json_text
+        environment.filters["json_text"] = lru_cache(maxsize=4 * SHOT_LIBRARY)(_json_text)
         self.system = environment.from_string(template_text("system.jinja")).render()
         self._user = environment.from_string(template_text("user.jinja"))
         self._before = (
@@ -85,19 +87,12 @@ class RequestWriter:
     def request(self, row: PlannedRow) -> Request:
         """The request of one planned row."""
         caption = self.source.caption(row.source_index)
-        shots = tuple(self._shot(shot.source_index, shot.pair_index) for shot in row.shots)
-        prompt, scene, answer = (
-            self.pools.seeds[kind][index].text
-            for kind, index in zip(SEED_KINDS, row.seed_indices, strict=True)
-        )
-        body = (
-            self._before
-            + _json_text(self.user(caption, shots, (prompt, scene, answer)))
-            + self._after
-        ).encode()
-        return Request(
-            body, hashlib.sha256(body).hexdigest(), caption, shots, (prompt, scene, answer)
-        )
+        shots = tuple([self._shot(shot) for shot in row.shots])
+        seeds = self._seeds(row)
+        texts = (seeds[0].text, seeds[1].text, seeds[2].text)
+        user = _json_text(self.user(caption, shots, texts))
+        body = f"{self._before}{user}{self._after}".encode()
+        return Request(body, hashlib.sha256(body).hexdigest(), caption, shots, texts)
 
     def user(self, caption: str, shots: tuple[Shot, ...], seeds: tuple[str, str, str]) -> str:
         """The user message; captions are values of the template, never part of it."""
@@ -115,25 +110,29 @@ class RequestWriter:
 
     def seed_ids(self, row: PlannedRow) -> tuple[str, str, str]:
         """Ids of the row's prompt, caption and answer seed."""
-        prompt, caption, answer = (
-            self.pools.seeds[kind][index].seed_id
-            for kind, index in zip(SEED_KINDS, row.seed_indices, strict=True)
-        )
-        return prompt, caption, answer
+        prompt, caption, answer = self._seeds(row)
+        return prompt.seed_id, caption.seed_id, answer.seed_id
+
+    def _seeds(self, row: PlannedRow) -> tuple[Seed, Seed, Seed]:
+        prompt, caption, answer = row.seed_indices
+        seeds = self.pools.seeds
+        return seeds["prompt"][prompt], seeds["caption"][caption], seeds["answer"][answer]
 
     def shot_ids(self, row: PlannedRow) -> tuple[str, ...]:
         """`pair id@image id` of each shot; the image id alone where shots are captions."""
-        images = [self.source.image_id(shot.source_index) for shot in row.shots]
-        if self._shots == "captions":
-            return tuple(images)
-        pairs = [self.pools.pairs[shot.pair_index].pair_id for shot in row.shots]
-        return tuple(f"{pair}@{image}" for pair, image in zip(pairs, images, strict=True))
+        return tuple([self._shot_id(shot) for shot in row.shots])
 
-    def _shot(self, source_index: int, pair_index: int) -> Shot:
-        caption = self._shot_caption(source_index)
+    def _named_shot(self, shot: PlannedShot) -> str:
+        image_id = self.source.image_id(shot.source_index)
+        if self._shots == "captions":
+            return image_id
+        return f"{self.pools.pairs[shot.pair_index].pair_id}@{image_id}"
+
+    def _filled_shot(self, shot: PlannedShot) -> Shot:
+        caption = self.source.caption(shot.source_index)
         if self._shots == "captions":
             return Shot(caption, "", "")
-        return Shot(caption, *self.pools.pairs[pair_index].filled(caption))
+        return Shot(caption, *self.pools.pairs[shot.pair_index].filled(caption))
 
 
 def template_text(name: str) -> str:
