@@ -20,9 +20,9 @@ import numpy as np
 NUM_SHOTS = 4  # paper, Section 4.2: four image-caption samples
 NUM_SEEDS = 3  # one of each kind
 
-# Random shots are drawn from a library: the first so many captions of the base, each with one pair,
-# the pairs in turn. Four of them make more sets than there are rows, and each is filled only once.
-SHOT_LIBRARY = 4_096
+# Random shots are drawn from a library: so many captions of the base for each pair. Four of them
+# make far more sets than there are rows, and each is filled only once.
+LIBRARY_CAPTIONS_PER_PAIR = 31
 
 _DRAWS = struct.Struct("<16I")
 
@@ -111,8 +111,8 @@ class Plan:
 
     def _library_shots(self, position: int, draws: tuple[int, ...]) -> tuple[PlannedShot, ...]:
         """Shots of the library with different pairs, none of them the row's own caption."""
-        size = min(self.num_base, SHOT_LIBRARY)
         num_pairs = self.config.num_pairs
+        size = min(self.num_base, LIBRARY_CAPTIONS_PER_PAIR * num_pairs)
         shots: list[PlannedShot] = []
         pairs: list[int] = []
         for draw in draws:

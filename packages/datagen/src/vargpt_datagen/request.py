@@ -12,13 +12,15 @@ from jinja2 import Environment, StrictUndefined
 
 from vargpt_datagen.caption_source import CaptionSource
 from vargpt_datagen.checks import Shot
-from vargpt_datagen.plan import SHOT_LIBRARY, PlannedRow, PlannedShot
+from vargpt_datagen.plan import PlannedRow, PlannedShot
 from vargpt_datagen.pools import Seed, ShotPair
 from vargpt_schema import SEED_KINDS
 
 Shots = Literal["pairs", "captions"]
 
 _json_text = json.JSONEncoder(ensure_ascii=False).encode  # json.dumps makes an encoder a call
+
+_SHOTS_KEPT = 8_192  # twice the library of the shipped pairs
 
 MAX_OUTPUT_TOKENS = 160
 TEMPERATURE = 1.0
@@ -59,12 +61,12 @@ class RequestWriter:
         self.pools = pools
         self._shots: Shots = shots
         # Shots come from a library or from a few sets, so each is filled and spelled out once.
-        self._shot = lru_cache(maxsize=2 * SHOT_LIBRARY)(self._filled_shot)
-        self._shot_id = lru_cache(maxsize=2 * SHOT_LIBRARY)(self._named_shot)
+        self._shot = lru_cache(maxsize=_SHOTS_KEPT)(self._filled_shot)
+        self._shot_id = lru_cache(maxsize=_SHOTS_KEPT)(self._named_shot)
         environment = Environment(
             undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
         )
-        environment.filters["json_text"] = lru_cache(maxsize=4 * SHOT_LIBRARY)(_json_text)
+        environment.filters["json_text"] = lru_cache(maxsize=2 * _SHOTS_KEPT)(_json_text)
         self.system = environment.from_string(template_text("system.jinja")).render()
         self._user = environment.from_string(template_text("user.jinja"))
         self._before = (
