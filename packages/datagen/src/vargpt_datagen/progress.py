@@ -53,14 +53,15 @@ def _live_line(what: str) -> Iterator[Progress]:
 @contextmanager
 def _plain_lines(what: str) -> Iterator[Progress]:
     started = time.monotonic()
-    last_line = started
+    last_line, last_done = started, -1
 
     def show(done: int, total: int, note: str = "") -> None:
-        nonlocal last_line
+        nonlocal last_line, last_done
         now = time.monotonic()
-        if done < total and now - last_line < SECONDS_BETWEEN_LINES:
+        is_early = done < total and now - last_line < SECONDS_BETWEEN_LINES
+        if is_early or done == last_done:  # the end may be told more than once
             return
-        last_line = now
+        last_line, last_done = now, done
         line = progress_line(what, done, total, seconds=now - started, note=note)
         print(line, file=sys.stderr, flush=True)
 
