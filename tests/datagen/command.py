@@ -1,5 +1,6 @@
 """Runs the real command in a process of its own."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,13 +24,14 @@ def datagen(
 
 
 def start_datagen(*words: object, cwd: Path) -> subprocess.Popen[str]:
-    """`datagen WORDS` in the background."""
+    """`datagen WORDS` in the background, open to Ctrl-C even where a shell has made us deaf to it."""
     return subprocess.Popen(
         [sys.executable, "-c", START, *map(str, words)],
         cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
