@@ -24,7 +24,7 @@ def datagen(
 
 
 def start_datagen(*words: object, cwd: Path) -> subprocess.Popen[str]:
-    """`datagen WORDS` in the background, open to Ctrl-C even where a shell has made us deaf to it."""
+    """`datagen WORDS` in the background; Ctrl-C reaches it even below a shell that ignores it."""
     return subprocess.Popen(
         [sys.executable, "-c", START, *map(str, words)],
         cwd=cwd,

@@ -60,18 +60,18 @@ def test_a_changed_configuration_on_a_started_folder_is_refused(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("rows: [", "cannot be read as YAML"),
-        ("- rows", "list found"),
-        ("row: 5", "option 'row' found, one of captions, "),
+        ("rows: [", "cannot be read as TOML"),
+        ("rows = ", "cannot be read as TOML"),
+        ("row = 5", "option 'row' found, one of captions, "),
     ],
 )
 def test_a_config_file_that_is_wrong_is_refused(text, part, tmp_path: Path):
-    (tmp_path / "c.yaml").write_text(text)
-    assert part in refused("build-130k", "--config", "c.yaml", cwd=tmp_path)
+    (tmp_path / "c.toml").write_text(text)
+    assert part in refused("build-130k", "--config", "c.toml", cwd=tmp_path)
 
 
 def test_a_missing_config_file_is_named(tmp_path: Path):
-    assert "no.yaml: cannot be read" in refused("build-130k", "--config", "no.yaml", cwd=tmp_path)
+    assert "no.toml: cannot be read" in refused("build-130k", "--config", "no.toml", cwd=tmp_path)
 
 
 def test_an_unknown_option_ends_with_2_as_well(tmp_path: Path):
@@ -85,3 +85,11 @@ def test_a_folder_that_is_no_build_is_refused(verb, tmp_path: Path):
     (tmp_path / "other").mkdir()
     assert "build" in refused(verb, "other", cwd=tmp_path)
     assert "missing" in refused(verb, "missing", cwd=tmp_path)
+
+
+def test_a_config_value_of_a_wrong_type_ends_with_2(tmp_path: Path):
+    (tmp_path / "c.toml").write_text('rows = "many"\n')
+    ran = datagen("build-130k", "--config", "c.toml", cwd=tmp_path)
+    assert ran.returncode == 2
+    assert "'many' is not a valid" in ran.stderr
+    assert "Traceback" not in ran.stderr

@@ -165,8 +165,8 @@ def test_rejects_keep_the_raw_reply_and_the_reason(tmp_path: Path):
 
 
 def test_a_config_file_sets_options_and_the_command_line_wins(tmp_path: Path):
-    (tmp_path / "c.yaml").write_text("rows: 30\nseed: 5\nshot-sets: 2\n")
-    ran = datagen("build-130k", "--config", "c.yaml", "--rows", 20, "--out", "out", cwd=tmp_path)
+    (tmp_path / "c.toml").write_text("rows = 30\nseed = 5\nshot-sets = 2\n")
+    ran = datagen("build-130k", "--config", "c.toml", "--rows", 20, "--out", "out", cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
     config = json.loads((tmp_path / "out" / "manifest.json").read_text())["config"]
     assert (config["rows"], config["seed"], config["shot_sets"]) == (20, 5, 2)

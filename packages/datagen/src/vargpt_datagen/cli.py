@@ -87,7 +87,7 @@ def build_130k(
 
 
 @app.command(epilog="Example: datagen verify ./130k-world")
-def verify(folder: BuildDir) -> None:
+def verify(folder: BuildDir, config: ConfigFile = None) -> None:
     """Check every file and row of a build. Exit 0: good; 1: a line per fault; 2: not a build."""
     from vargpt_datagen.verify import verify as faults_of
 
@@ -106,6 +106,7 @@ def report(
     image_root: Annotated[
         Path | None, typer.Option(help="Where the pictures of real captions are.")
     ] = None,
+    config: ConfigFile = None,
 ) -> None:
     """Write report.html of a build again: gallery, plots, rejects, how it was made."""
     from vargpt_datagen.report import make_report
@@ -123,6 +124,7 @@ def show(
     ] = None,
     rejects: Annotated[bool, typer.Option("--rejects", help="Show what was dropped.")] = False,
     reason: Annotated[str | None, typer.Option(help="Rejects of this reason only.")] = None,
+    config: ConfigFile = None,
 ) -> None:
     """Print rows or rejects of a build with everything they were made from."""
     from vargpt_datagen.show import show_text
@@ -138,6 +140,7 @@ def sample(
     rows: Annotated[int, typer.Option(help="Rows to judge.")] = 200,
     seed: Annotated[int, typer.Option(help="Seed of the choice.")] = 0,
     read: Annotated[Path | None, typer.Option(help="Read the verdicts of this sheet back.")] = None,
+    config: ConfigFile = None,
 ) -> None:
     """Write a review sheet, or read back the verdicts (good or bad) that people filled in."""
     from vargpt_datagen.sample import read_review_sheet, write_review_sheet

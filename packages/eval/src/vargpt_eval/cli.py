@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from vargpt_eval.config_file import ConfigFile
 from vargpt_schema.errors import UserError
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ def world(
     ],
     prompts: Annotated[Path, typer.Option(help="`eval_prompts` Parquet file or folder.")],
     out: Annotated[Path, typer.Option(help="Run folder for samples and summary.json.")],
+    config: ConfigFile = None,
 ) -> None:
     """Score drawings of the sample world exactly: does each show what its prompt names?"""
     from vargpt_eval.world import score_world
@@ -45,7 +47,7 @@ def _lines_on_stderr(what: str) -> Callable[[int, int], None]:
     started = time.monotonic()
 
     def show(done: int, total: int) -> None:
-        rate = done / max(time.monotonic() - started, 1e-6)
+        rate = max(done, 1) / max(time.monotonic() - started, 1e-6)
         left_s = (total - done) / rate
         typer.echo(f"{what}: {done:,}/{total:,}, {rate:,.0f}/s, ETA {left_s:,.0f} s", err=True)
 
