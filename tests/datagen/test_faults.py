@@ -25,12 +25,14 @@ def wait_for_journal(folder: Path) -> None:
 @pytest.mark.slow
 def test_sigkill_at_ten_random_moments_changes_no_byte(tmp_path: Path):
     started = time.monotonic()
-    assert datagen("build-130k", "--rows", ROWS, "--out", "calm", cwd=tmp_path).returncode == 0
+    rows = 2 * ROWS
+    assert datagen("build-130k", "--rows", rows, "--out", "calm", cwd=tmp_path).returncode == 0
     whole_s = time.monotonic() - started
 
     chosen = random.Random(20250122)
-    for _ in range(10):
-        process = start_datagen("build-130k", "--rows", ROWS, "--out", "killed", cwd=tmp_path)
+    for kill in range(10):
+        rows = ROWS if kill < 5 else 2 * ROWS  # the second half of the kills meets a raised build
+        process = start_datagen("build-130k", "--rows", rows, "--out", "killed", cwd=tmp_path)
         time.sleep(chosen.uniform(0.1, 1.0) * whole_s)
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
@@ -38,7 +40,7 @@ def test_sigkill_at_ten_random_moments_changes_no_byte(tmp_path: Path):
         if process.returncode == 0:  # faster than the kill: the next one publishes again
             (tmp_path / "killed" / "manifest.json").unlink()
             next((tmp_path / "killed" / "data").glob("*.parquet")).unlink()
-    ran = datagen("build-130k", "--rows", ROWS, "--out", "killed", cwd=tmp_path)
+    ran = datagen("build-130k", "--rows", rows, "--out", "killed", cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
     assert published(tmp_path / "killed") == published(tmp_path / "calm")
 
@@ -122,8 +124,11 @@ def test_the_journal_may_live_elsewhere(tmp_path: Path):
     ran = datagen(*words, cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
     assert (tmp_path / "work" / "journal.sqlite").exists()
-    assert not (tmp_path / "build" / ".work").exists()
+    assert not (tmp_path / "build" / ".work" / "journal.sqlite").exists()
     assert "nothing to do" in datagen(*words, cwd=tmp_path).stdout
+    ran = datagen(*words[:-2], cwd=tmp_path)
+    assert ran.returncode == 2
+    assert "work_dir: started with" in ran.stderr
 
 
 @pytest.fixture

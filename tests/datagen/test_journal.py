@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -75,7 +76,59 @@ def test_a_committed_reply_survives_sigkill(tmp_path: Path):
     assert texts == [str(number) for number in range(500)]
 
 
-def test_a_file_that_is_no_journal_is_refused(tmp_path: Path):
+DAMAGED = r"the journal is damaged \(.*\)\. Move it away, .*: sqlite3 \S+/j \.recover$"
+
+
+def test_a_file_that_is_no_journal_is_damaged_and_no_space_would_help(tmp_path: Path):
     (tmp_path / "j").write_bytes(b"not a database, and long enough to be looked at" * 20)
-    with pytest.raises(UserError, match=r"the journal cannot be written .*--work-dir"):
+    with pytest.raises(UserError, match=DAMAGED) as raised:
         Journal(tmp_path / "j", replies_per_commit=1)
+    assert "space" not in str(raised.value)
+
+
+def test_another_database_is_no_journal(tmp_path: Path):
+    with sqlite3.connect(tmp_path / "j") as database:
+        database.execute("CREATE TABLE replies (a TEXT)")
+        database.execute("INSERT INTO replies VALUES ('x')")
+    database.close()
+    with pytest.raises(UserError, match=DAMAGED):
+        Journal(tmp_path / "j", replies_per_commit=1)
+
+
+def test_pages_damaged_under_an_open_journal_are_found_when_read(tmp_path: Path):
+    journal = Journal(tmp_path / "j", replies_per_commit=500)
+    for number in range(2_000):
+        journal.add(f"{number:064x}", 1, REPLY)
+    journal.close()
+    Journal(tmp_path / "j", replies_per_commit=1).close()  # makes the index
+    again = Journal(tmp_path / "j", replies_per_commit=1)
+    content = bytearray((tmp_path / "j").read_bytes())
+    content[4096 * 2 :] = b"\xa5" * (len(content) - 4096 * 2)
+    (tmp_path / "j").write_bytes(content)
+    with pytest.raises(UserError, match=DAMAGED):
+        for number in range(2_000):
+            again.replies(f"{number:064x}")
+    again.close()
+
+
+def test_a_reply_that_is_no_text_is_damage(tmp_path: Path):
+    journal = Journal(tmp_path / "j", replies_per_commit=1)
+    journal.add(REQUEST, 1, REPLY)
+    journal.close()
+    with sqlite3.connect(tmp_path / "j") as database:
+        database.execute("UPDATE replies SET text = CAST(x'ff' AS TEXT)")
+    database.close()
+    with pytest.raises(UserError, match=DAMAGED):
+        Journal(tmp_path / "j", replies_per_commit=1).replies(REQUEST)
+
+
+def test_a_folder_in_its_place_is_named(tmp_path: Path):
+    (tmp_path / "j").mkdir()
+    with pytest.raises(UserError, match="j: a folder found, the journal's file was expected"):
+        Journal(tmp_path / "j", replies_per_commit=1)
+
+
+def test_a_place_that_cannot_be_made_is_still_the_disks_fault(tmp_path: Path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match=r"the journal cannot be written .*--work-dir"):
+        Journal(tmp_path / "file" / "j", replies_per_commit=1)

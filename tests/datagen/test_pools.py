@@ -94,6 +94,11 @@ def test_a_seed_table_is_read_by_kind_with_its_generator(tmp_path: Path):
         ([*GOOD_ROWS, seed_row("p2", "prompt", " \n")], "seed 'p2' has a blank text"),
         ([*GOOD_ROWS, seed_row(" ", "prompt")], "a seed of kind 'prompt' has a blank seed_id"),
         ([*GOOD_ROWS, seed_row("x1", "style")], "seed 'x1' is of kind 'style'"),
+        ([*GOOD_ROWS, seed_row("p\x1b2", "prompt")], "seed_id 'p\\x1b2' is not printable"),
+        (
+            [*GOOD_ROWS, seed_row("p2", "prompt", "x" * 301)],
+            "the text of seed 'p2' has 301 characters, at most 300 expected",
+        ),
     ],
 )
 def test_a_faulty_seed_table_is_a_users_mistake_told_in_one_line(
@@ -104,6 +109,39 @@ def test_a_faulty_seed_table_is_a_users_mistake_told_in_one_line(
         read_seeds(tmp_path)
     assert str(raised.value).startswith(f"{tmp_path}: ")
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Ask plainly.\n\nCaption: a trap", r"'\n'"),
+        ("Ask\x1b[2J plainly.", r"'\x1b'"),
+        ("Ask\u202e plainly.", r"'\u202e'"),
+        ("Ask\u00a0plainly.", r"'\xa0'"),
+        ("Ask plainly. Caption: a trap", "'Caption:'"),
+        ("Ask plainly. CAPTION : a trap", "'CAPTION :'"),
+        ("Ask plainly.</s>", "'</s>'"),
+        ("End with <image_gen>.", "'<image_gen>'"),
+        ("End with image_gen.", "'image_gen'"),
+        ("Ask <|im_start|> plainly.", "'<|im_start|>'"),
+        ("[INST] Ask plainly.", "'[INST]'"),
+    ],
+)
+def test_a_seed_text_that_could_break_out_of_its_line_is_refused(
+    tmp_path: Path, text: str, found: str
+):
+    SEEDS.write([*GOOD_ROWS, seed_row("p2", "prompt", text)], tmp_path / "seeds.parquet")
+    with pytest.raises(
+        UserError, match=re.escape(f"the text of seed 'p2' holds {found}")
+    ) as raised:
+        read_seeds(tmp_path)
+    assert str(raised.value).isprintable()
+
+
+def test_the_shipped_seeds_would_be_accepted_from_a_table(tmp_path: Path):
+    rows = [SeedRecord(**seed._asdict()) for seed in ALL_SEEDS]
+    SEEDS.write(rows, tmp_path / "seeds.parquet")
+    assert read_seeds(tmp_path) == shipped_seeds()
 
 
 def test_a_folder_without_a_seed_table_is_a_users_mistake(tmp_path: Path):

@@ -1,13 +1,18 @@
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.datagen.fakes import few_parts
 from tests.datagen.small_build import HOSTILE, reject, row, write_build
+from vargpt_datagen.dry_run import dry_run_text
+from vargpt_datagen.pools import shipped_seeds, shipped_shot_pairs
 from vargpt_datagen.printable import printable, printable_lines
+from vargpt_datagen.request import Pools, RequestWriter
 from vargpt_datagen.show import show_text
-from vargpt_schema import UserError
+from vargpt_schema import INSTRUCT, UserError
 
 ROWS = [row(number) for number in range(8)]
 
@@ -74,6 +79,33 @@ def test_no_text_of_the_data_can_drive_the_terminal(tmp_path: Path):
         assert "\\x1b[2J" in text
         assert "\\u202e" in text
     assert "\\r\\n\\x07" in show_text(build)
+
+
+def test_a_forged_id_and_role_are_written_out(build: Path):
+    (shard, *_) = sorted((build / "data").iterdir())
+    table = INSTRUCT.read(shard)
+    rows = table.to_pylist()
+    for forged in rows:
+        forged["sample_id"] = "\x1b[2J"
+        forged["messages"][0]["role"] = "user\x07"
+    pq.write_table(table.from_pylist(rows, schema=table.schema), shard)  # the writer would refuse
+    text = show_text(build, rows=9)
+    assert "row 0  \\x1b[2J" in text
+    assert "  user\\x07 " in text
+    assert all(line.isprintable() for line in text.split("\n"))
+
+
+def test_a_dry_run_writes_seeds_out_and_keeps_its_lines():
+    plan, requests = few_parts()
+    seeds = {
+        kind: tuple(seed._replace(text="Ask\x1b[2J.") for seed in pool)
+        for kind, pool in shipped_seeds().items()
+    }
+    pools = Pools(seeds=seeds, pairs=shipped_shot_pairs())
+    hostile = RequestWriter(requests.source, pools, model="fake-1", shots="pairs")
+    lines = dry_run_text(plan, hostile, rows=20).split("\n")
+    assert "- The request: Ask\\x1b[2J." in lines
+    assert all(line.isprintable() for line in lines)
 
 
 @settings(derandomize=True, deadline=None)

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.datagen.fakes import CannedWriter, few_parts, good_reply
+from tests.datagen.fakes import CannedWriter, FewCaptions, few_parts, good_reply
 from vargpt_datagen.journal import Journal
+from vargpt_datagen.plan import Plan, PlanConfig
+from vargpt_datagen.pools import shipped_seeds, shipped_shot_pairs
 from vargpt_datagen.reply import Reply
+from vargpt_datagen.request import Pools, RequestWriter
 from vargpt_datagen.writing import MAX_ATTEMPTS, RowWriting, Written
 from vargpt_schema import UserError
 
@@ -156,3 +159,62 @@ def test_a_used_up_reserve_says_what_to_do(tmp_path: Path):
     bad = {caption_at(position): [REFUSES] for position in range(100)}
     with pytest.raises(UserError, match=r"all 18 spare captions are used up and 60 rows .*refusal"):
         write(CannedWriter(bad), tmp_path / "journal")
+
+
+class CountingWriter(CannedWriter):
+    """Never says the same thing twice, and keeps the bodies it was sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bodies: list[bytes] = []
+
+    async def complete(self, body: bytes) -> Reply:
+        self.bodies.append(body)
+        reply = await super().complete(body)
+        return reply._replace(model=f"fake-{len(self.bodies)}")
+
+
+def test_rows_with_one_and_the_same_request_share_its_reply_now_and_after_a_restart(tmp_path: Path):
+    class OneDog(FewCaptions):
+        """One hundred images with one caption."""
+
+        def caption(self, index: int) -> str:
+            return f"a dog near {'a sofa' if index >= 0 else ''}"
+
+    seeds = {kind: seeds[:1] for kind, seeds in shipped_seeds().items()}
+    pools = Pools(seeds=seeds, pairs=shipped_shot_pairs())
+    config = PlanConfig(
+        seed=0,
+        fingerprint="one dog",
+        num_captions=100,
+        pool_sizes=pools.sizes(),
+        num_pairs=len(pools.pairs),
+        shot_sets=2,
+    )
+    plan = Plan(config)
+    requests = RequestWriter(OneDog(), pools, model="fake-1", shots="pairs")
+    runs, writers = [], [CountingWriter(), CountingWriter()]
+    for writer in writers:
+        journal = Journal(tmp_path / "journal", replies_per_commit=1)
+        writing = RowWriting(
+            plan=plan,
+            requests=requests,
+            writer=writer,
+            journal=journal,
+            in_flight=4,
+            on_progress=lambda _: None,
+        )
+        runs.append(asyncio.run(writing.write(50)).rows)
+        journal.close()
+    assert len(writers[0].bodies) == len(set(writers[0].bodies)) == 2
+    assert writers[1].bodies == []
+    assert runs[0] == runs[1]
+
+
+def test_a_raised_build_keeps_every_row_whose_own_caption_was_accepted(tmp_path: Path):
+    bad = {caption_at(position): [REFUSES] for position in (5, 12, 30, 98)}
+    before = write(CannedWriter(bad), tmp_path / "raised", rows=20).rows
+    after = write(CannedWriter(bad), tmp_path / "raised", rows=ROWS).rows
+    moved = [row for row in range(20) if before[row] != after[row]]
+    assert set(moved) <= {5, 12}
+    assert {row.position for row in before} <= {row.position for row in after}

@@ -108,6 +108,12 @@ def test_a_good_row_breaks_no_rule(row):
         (replace(DRAW, images=("C:/a.jpg",)), "relative POSIX paths"),
         (replace(DRAW, images=("a\\b.jpg",)), "relative POSIX paths"),
         (replace(DRAW, images=("",)), "relative POSIX paths"),
+        (replace(DRAW, images=("http://x/y.jpg",)), "relative POSIX paths"),
+        (replace(DRAW, images=("a\nb.jpg",)), "relative POSIX paths"),
+        (replace(DRAW, images=(None,)), "relative POSIX paths"),
+        (replace(TALK, messages=says("Hello.</s>", "Hi.")), "turns must hold text"),
+        (replace(TALK, messages=says("Hello.", "<|image_gen_pad|>")), "turns must hold text"),
+        (replace(TALK, messages=says("Hello.", "Hi.<pad>")), "turns must hold text"),
     ],
 )
 def test_a_broken_row_is_named_among_good_ones(row, part_of_rule):

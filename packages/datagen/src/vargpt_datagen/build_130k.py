@@ -6,12 +6,12 @@ writes the user's request and the assistant's sentence.
 
 import asyncio
 import dataclasses
-import hashlib
 import json
 import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,15 +19,15 @@ from vargpt_datagen.caption_parquet import ParquetCaptions
 from vargpt_datagen.caption_source import CaptionSource, WorldCaptions
 from vargpt_datagen.card import card_text
 from vargpt_datagen.dry_run import dry_run_text
-from vargpt_datagen.folder import BuildFolder, full_disk_is_said, write_text
+from vargpt_datagen.folder import BuildFolder, disk_faults_are_said, write_text
 from vargpt_datagen.journal import Journal
 from vargpt_datagen.manifest import FORMAT, command_line, read_manifest, sorted_counts, versions
 from vargpt_datagen.offline import OfflineWriter
-from vargpt_datagen.plan import NUM_SHOTS, Plan, PlanConfig, reserve_size
+from vargpt_datagen.plan import NUM_SHOTS, PLAN_VERSION, Plan, PlanConfig, reserve_size
 from vargpt_datagen.pools import read_seeds, shipped_seeds, shipped_shot_pairs
 from vargpt_datagen.progress import progress
-from vargpt_datagen.publishing import publish
-from vargpt_datagen.report import make_report
+from vargpt_datagen.publishing import describe, publish
+from vargpt_datagen.report import expect_image_root, make_report
 from vargpt_datagen.request import Pools, RequestWriter, Shots
 from vargpt_datagen.writing import RowWriting, Tally, Written
 from vargpt_schema import UserError
@@ -80,7 +80,8 @@ def build_130k(config: Build130kConfig) -> Built:
     folder = build_folder(config, inputs.source)
     print(f"building in {folder.root}", file=sys.stderr)
     folder.make()
-    with folder.locked(), full_disk_is_said(folder.root):
+    with disk_faults_are_said(folder.root), folder.locked():
+        folder.sweep()
         identity = _identity(config, inputs)
         folder.expect_config(identity)
         built = _finished(folder, config.rows) or _build(config, inputs, folder, identity)
@@ -114,6 +115,8 @@ def open_inputs(config: Build130kConfig) -> Inputs:
     """Captions, pools, plan and request writer of a configuration."""
     if config.rows < 1:
         raise UserError(f"--rows {config.rows}: at least 1 was expected. Give the rows to build.")
+    if config.image_root is not None:
+        expect_image_root(config.image_root)
     source = (
         WorldCaptions() if config.captions == "world" else ParquetCaptions(Path(config.captions))
     )
@@ -152,14 +155,17 @@ def _expect_enough_captions(config: Build130kConfig, source: CaptionSource) -> N
     if available <= NUM_SHOTS:
         raise UserError(
             f"{config.captions}: {len(source):,} usable captions found, at least "
-            f"{NUM_SHOTS + 1 + reserve_size(NUM_SHOTS + 1)} are needed to draw shots from. "
-            "Give more captions."
+            f"{_fewest_captions()} are needed to draw shots from. Give more captions."
         )
     if config.shot_sets is not None and not 2 <= config.shot_sets <= available // NUM_SHOTS:
         raise UserError(
             f"--shot-sets {config.shot_sets}: 2 to {available // NUM_SHOTS} was expected for "
             f"{available:,} captions. Choose fewer sets, or leave the option out."
         )
+
+
+def _fewest_captions() -> int:
+    return next(size for size in count(1) if size - reserve_size(size) > NUM_SHOTS)
 
 
 def _identity(config: Build130kConfig, inputs: Inputs) -> dict[str, Any]:
@@ -176,7 +182,8 @@ def _identity(config: Build130kConfig, inputs: Inputs) -> dict[str, Any]:
         "shot_sets": config.shot_sets,
         "writer": "offline",
         "model": OfflineWriter.model,
-        "system_sha256": hashlib.sha256(inputs.requests.system.encode()).hexdigest(),
+        "request_form_sha256": inputs.requests.form_sha256,
+        "plan_version": PLAN_VERSION,
     }
 
 
@@ -186,14 +193,15 @@ def _finished(folder: BuildFolder, rows: int) -> Built | None:
         manifest = read_manifest(folder.root)
     except UserError:  # not published, or damaged: published anew from the journal
         return None
-    complete = all(
-        (folder.root / file["path"]).is_file()
-        and (folder.root / file["path"]).stat().st_size == file["size_bytes"]
-        for file in manifest["files"]
-    )
     counts = manifest["counts"]
-    if not complete or counts["rows"] != rows:
+    if counts["rows"] != rows or not folder.card.is_file():
         return None
+    if folder.card.read_text("utf-8") != card_text(manifest):
+        return None
+    for file in manifest["files"]:
+        path = folder.root / file["path"]
+        if not path.is_file() or describe(path, folder.root)["sha256"] != file["sha256"]:
+            return None
     return Built(folder.root, counts["rows"], counts["rejects"], was_finished=True)
 
 

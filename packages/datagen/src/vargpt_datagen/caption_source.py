@@ -1,10 +1,13 @@
 """Where captions come from: the sample world, or a Parquet of real ones."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from vargpt_schema import world
+
+WORLD_VERSION = 1  # bump when captions, labels or drawings of the sample world change
 
 
 class CaptionedImage(NamedTuple):
@@ -20,10 +23,10 @@ class CaptionedImage(NamedTuple):
 class CaptionSource(Protocol):
     """A fixed sequence of captioned training images."""
 
-    name: str  # used in folder names: "world", "imagenet"
-    title: str  # used in cards: "Sample-World-Instruct", "ImageNet-Instruct"
-    captioner: str
-    fingerprint: str  # changes when any caption or id changes
+    name: str  # used in folder names and rows: "world", "imagenet", "captions"
+    title: str  # used in cards: "Sample-World-Instruct", "ImageNet-Instruct", "Caption-Instruct"
+    captioner: str  # all of them in one line
+    fingerprint: str  # changes when anything changes that rows take from here
     dropped: Mapping[str, int]  # captions unfit for a row, by reason
 
     def __len__(self) -> int: ...
@@ -45,9 +48,11 @@ class WorldCaptions:
 
     def __init__(self) -> None:
         self._indices = world.SPLITS["train"]
-        # The world is code: a sample of its captions tells when that code has changed.
-        sample = "\n".join(self.caption(index) for index in range(0, len(self), 9973))
-        self.fingerprint = hashlib.sha256(sample.encode()).hexdigest()
+        # The world is code: its version says when that code has changed, and a sample of what it
+        # gives tells when somebody forgot to.
+        sample = [self.image(index) for index in range(0, len(self), 9973)]
+        said = json.dumps([WORLD_VERSION, sample])
+        self.fingerprint = hashlib.sha256(said.encode()).hexdigest()
 
     def __len__(self) -> int:
         return len(self._indices)

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 
 MIN_WORDS, MAX_WORDS = 2, 24
+MAX_CHARS = 200  # words of BLIP-2 and of the sample world have 5 on average
 
 _SPACES = re.compile(r"\s+")
 _SPECIAL_TOKEN = re.compile(r"<\|?/?[A-Za-z_][^<>]{0,40}>|\b(?:USER|ASSISTANT):")
@@ -32,10 +33,10 @@ def caption_fault(caption: str) -> str | None:
     if _MARKUP.search(caption):
         return "markup"
     words = caption.lower().split(" ")
+    if len(caption) > MAX_CHARS or len(words) > MAX_WORDS:
+        return "too_long"
     if len(words) < MIN_WORDS:
         return "too_short"
-    if len(words) > MAX_WORDS:
-        return "too_long"
     if words[-1] in _CUT_OFF:
         return "cut_off"
     if all(word in _STOP_WORDS for word in words):

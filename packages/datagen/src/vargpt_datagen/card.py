@@ -1,10 +1,13 @@
 """The dataset card: README.md of a build, with front matter that the Hugging Face hub reads."""
 
+import html
+import re
 from typing import Any
 
 import yaml
 from jinja2 import Environment, StrictUndefined
 
+from vargpt_datagen.printable import printable
 from vargpt_datagen.request import template_text
 
 _SIZES = (
@@ -14,6 +17,13 @@ _SIZES = (
     (1_000_000, "100K<n<1M"),
     (10_000_000, "1M<n<10M"),
 )
+_IMAGENET_LICENCE = {
+    "license": "other",
+    "license_name": "imagenet-terms-plus-text",
+    "license_link": "https://image-net.org/download.php",
+}
+# An underscore within a word is no markup, and names are full of them.
+_MARKDOWN = re.compile(r"[\\`*\[\]|~$#!]|(?<!\w)_|_(?!\w)")
 
 
 def card_text(manifest: dict[str, Any]) -> str:
@@ -22,23 +32,24 @@ def card_text(manifest: dict[str, Any]) -> str:
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
     )
     environment.filters["thousands"] = lambda number: f"{number:,}"
+    environment.filters["cell"] = cell
     body = environment.from_string(template_text("card.jinja")).render(**manifest)
     front = yaml.safe_dump(_front_matter(manifest), sort_keys=False, allow_unicode=True)
     return f"---\n{front}---\n\n{body}\n"
 
 
+def cell(text: str) -> str:
+    """Text from data as one Markdown table cell that shows it and does nothing else."""
+    marked = _MARKDOWN.sub(r"\\\g<0>", printable(" ".join(text.split())))
+    return html.escape(marked, quote=False)
+
+
 def _front_matter(manifest: dict[str, Any]) -> dict[str, Any]:
     rows = manifest["counts"]["rows"]
     shards = [file for file in manifest["files"] if file["path"].startswith("data/")]
-    licence = (
-        {}  # the world is drawn by the toolkit: its builder chooses
-        if manifest["captions"]["source"] == "world"
-        else {
-            "license": "other",
-            "license_name": "imagenet-terms-plus-text",
-            "license_link": "https://image-net.org/download.php",
-        }
-    )
+    # The world is drawn by the toolkit and others' pictures are not known: the builder chooses.
+    is_imagenet = manifest["captions"]["source"] == "imagenet"
+    licence = _IMAGENET_LICENCE if is_imagenet else {}
     return {
         **licence,
         "language": ["en"],

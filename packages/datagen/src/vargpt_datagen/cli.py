@@ -1,6 +1,7 @@
 """The `datagen` command. Heavy imports wait until a command runs, so `--help` stays quick."""
 
 import gc
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -189,7 +190,7 @@ def resumable() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        words = " ".join(["datagen", *sys.argv[1:]])
+        words = shlex.join(["datagen", *sys.argv[1:]])
         typer.echo(f"\ninterrupted; what has arrived is kept. Continue with: {words}", err=True)
         raise typer.Exit(130) from None
 
@@ -199,9 +200,10 @@ def main() -> None:
     try:
         app()
     except Exception as error:
+        from vargpt_datagen.printable import printable
         from vargpt_schema.errors import UserError  # brings pyarrow along, which --help can spare
 
         if not isinstance(error, UserError):
             raise
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {printable(str(error))}", err=True)
         sys.exit(2)

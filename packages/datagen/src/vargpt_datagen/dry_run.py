@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from vargpt_datagen.plan import NUM_SHOTS, Plan
 from vargpt_datagen.prices import PRICES
+from vargpt_datagen.printable import printable_lines
 from vargpt_datagen.request import RequestWriter
 
 CHARACTERS_PER_TOKEN = 4  # usual for English; no tokenizer is shipped
@@ -38,7 +39,7 @@ def dry_run_text(plan: Plan, requests: RequestWriter, rows: int) -> str:
         requests.system,
         "",
         "== user message of row 0",
-        user,
+        printable_lines(user),
         "",
         "== calls",
         f"rows {rows:,}; about {calls:,} calls with {SPARE_SHARE:.0%} for rejects and repeats",

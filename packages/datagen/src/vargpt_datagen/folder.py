@@ -16,24 +16,39 @@ MANIFEST = "manifest.json"
 CARD = "README.md"
 REPORT = "report.html"
 
+_FREE_OPTIONS = {"rows", "captions", "seeds"}  # of the latter two, the contents are compared
+_DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+
 
 class BuildFolder:
-    """Paths of one build. The journal and lock may live elsewhere (`--work-dir`)."""
+    """Paths of one build. Its journal alone may live elsewhere (`--work-dir`)."""
 
     def __init__(self, root: Path, work_dir: Path | None = None) -> None:
         self.root = root
-        self.work = work_dir or root / ".work"
+        self.work = root / ".work"
+        self.work_dir = work_dir or self.work
         self.data = root / "data"
         self.rejects = root / "rejects"
         self.manifest = root / MANIFEST
         self.card = root / CARD
         self.report = root / REPORT
-        self.journal = self.work / "journal.sqlite"
+        self.journal = self.work_dir / "journal.sqlite"
         self.started = self.work / "config.json"
 
     def make(self) -> None:
-        """Create the folder; UserError where that cannot be done."""
-        for folder in (self.root, self.work):
+        """Create the folder; UserError where that cannot be done or it holds something else."""
+        try:
+            str(self.root).encode()
+            foreign = self._foreign_names()
+        except (UnicodeEncodeError, OSError) as error:
+            raise folder_error(self.root, error) from error
+        if foreign:
+            raise UserError(
+                f"{self.root}: files found that no build wrote ({', '.join(foreign[:3])}), a new "
+                "or empty folder was expected, or one of an earlier build. Choose another with "
+                "--out DIR."
+            )
+        for folder in (self.root, self.work, self.work_dir):
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
@@ -43,6 +58,12 @@ class BuildFolder:
                     f"{folder}: not writable for this user, a writable folder was expected. "
                     "Choose another with --out DIR, or change its owner."
                 )
+
+    def _foreign_names(self) -> list[str]:
+        """What lies in a folder that shows no sign of a build of ours."""
+        if not self.root.exists() or self.work.is_dir() or self._published_config():
+            return []
+        return sorted(path.name for path in self.root.iterdir())
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -75,31 +96,43 @@ class BuildFolder:
     def expect_config(self, config: Mapping[str, Any]) -> None:
         """Note the configuration of a new build; UserError when a started one has another.
 
-        `rows` alone may be raised later.
+        `rows` may be raised, and lowered too as long as fewer are published. Inputs count by their
+        contents, not by the path that leads to them.
         """
+        started = {**config, "work_dir": str(self.work_dir.resolve())}
         before = self._started_config()
-        if before is not None:
-            differences = [
-                f"{name}: started with {before.get(name)!r}, now {config.get(name)!r}"
-                for name in sorted({*before, *config})
-                if before.get(name) != config.get(name) and name != "rows"
-            ]
-            if before.get("rows", 0) > config["rows"]:
-                differences.append(f"rows: started with {before['rows']}, now {config['rows']}")
-            if differences:
-                raise UserError(
-                    f"{self.root}: this build was started with another configuration "
-                    f"({'; '.join(differences)}). Run it as started, or choose another folder "
-                    "with --out DIR."
-                )
-        text = json.dumps(dict(config), indent=2, sort_keys=True)
-        write_text(self.started, text)
+        if before is None:
+            before = self._published_config() or started
+        differences = [
+            f"{name}: started with {before[name]!r}, now {started.get(name)!r}"
+            for name in sorted(before.keys() - _FREE_OPTIONS)
+            if before[name] != started.get(name)
+        ]
+        published_rows = (self._published_config() or {}).get("rows", 0)
+        if isinstance(published_rows, int) and published_rows > config["rows"]:
+            differences.append(f"rows: {published_rows} published, now {config['rows']}")
+        if differences:
+            raise UserError(
+                f"{self.root}: this build was started with another configuration "
+                f"({'; '.join(differences)}). Run it as started, or choose another folder "
+                "with --out DIR."
+            )
+        write_text(self.started, json.dumps(started, indent=2, sort_keys=True))
 
     def _started_config(self) -> dict[str, Any] | None:
-        if self.started.exists():
-            return json.loads(self.started.read_text())
-        try:  # .work was deleted after publishing
-            return json.loads(self.manifest.read_text())["config"]
+        if not self.started.exists():
+            return None
+        try:
+            return dict(json.loads(self.started.read_text("utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise UserError(
+                f"{self.started}: damaged ({error}), the options of this build were expected. "
+                "Remove it, and run the command with the options the build was started with."
+            ) from error
+
+    def _published_config(self) -> dict[str, Any] | None:
+        try:
+            return dict(json.loads(self.manifest.read_text("utf-8"))["config"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -125,19 +158,23 @@ def write_text(path: Path, text: str) -> None:
 
 
 @contextmanager
-def full_disk_is_said(root: Path) -> Iterator[None]:
-    """Turn a disk that is full, read-only or over quota into one line for the user."""
+def disk_faults_are_said(root: Path) -> Iterator[None]:
+    """Turn what the system refuses below `root` into one line for the user."""
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO):
+        path = Path(error.filename) if isinstance(error.filename, str) else None
+        if error.errno not in _DISK_FAULTS and not (path and path.is_relative_to(root)):
             raise
-        raise folder_error(Path(error.filename or root), error) from error
+        raise folder_error(path or root, error) from error
 
 
-def folder_error(path: Path, error: OSError) -> UserError:
+def folder_error(path: Path, error: OSError | UnicodeEncodeError) -> UserError:
     """One line for a path that cannot be made or written."""
+    is_named_badly = isinstance(error, UnicodeEncodeError)
+    reason = "its name is no text" if is_named_badly else error.strerror or str(error)
     return UserError(
-        f"{path}: cannot be written ({error.strerror or error}). What was done so far is kept. "
-        "Free some space or choose another folder with --out DIR, then run the same command."
+        f"{str(path).encode('utf-8', 'backslashreplace').decode()}: cannot be written ({reason}). "
+        "What was done so far is kept. Free some space or choose another folder with --out DIR, "
+        "then run the same command."
     )

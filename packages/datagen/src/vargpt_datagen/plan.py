@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 NUM_SHOTS = 4  # paper, Section 4.2: four image-caption samples
-NUM_SEEDS = 3  # one of each kind
+PLAN_VERSION = 1  # bump on any change of what belongs to a position
 
 # Random shots are drawn from a library: so many captions of the base for each pair. Four of them
 # make far more sets than there are rows, and each is filled only once.

@@ -23,6 +23,9 @@ from vargpt_schema import (
 )
 
 ROWS_PER_SHARD = 50_000
+# Names that only a build gives; other files in its folders are not ours to remove.
+_SHARD = "train-[0-9][0-9][0-9][0-9][0-9]-of-[0-9][0-9][0-9][0-9][0-9].parquet"
+_REJECTS = "rejects-[0-9][0-9][0-9][0-9][0-9]-of-[0-9][0-9][0-9][0-9][0-9].parquet"
 ROWS_IN_MEMORY = 5_000  # as Python objects, which take ten times the room of Arrow's columns
 
 
@@ -40,7 +43,6 @@ def publish(
     """
     for page in (folder.manifest, folder.card, folder.report):
         page.unlink(missing_ok=True)
-    folder.sweep()
     files: list[Path] = []
     shards = _slices(len(written.rows), rows_per_shard)
     for number, (start, stop) in enumerate(shards):
@@ -56,7 +58,7 @@ def publish(
         REJECTS.write(_reject_records(written.rejects, plan, requests.source), path)
         files.append(path)
     pa.default_memory_pool().release_unused()
-    for old in {*folder.data.glob("*.parquet"), *folder.rejects.glob("*.parquet")} - {*files}:
+    for old in {*folder.data.glob(_SHARD), *folder.rejects.glob(_REJECTS)} - {*files}:
         old.unlink()
     return [describe(path, folder.root) for path in files]
 

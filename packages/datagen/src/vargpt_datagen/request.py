@@ -68,7 +68,8 @@ class RequestWriter:
         )
         environment.filters["json_text"] = lru_cache(maxsize=2 * _SHOTS_KEPT)(_json_text)
         self.system = environment.from_string(template_text("system.jinja")).render()
-        self._user = environment.from_string(template_text("user.jinja"))
+        self._user_source = template_text("user.jinja")
+        self._user = environment.from_string(self._user_source)
         self._before = (
             json.dumps({"model": model})[:-1]
             + ', "messages": [{"role": "system", "content": '
@@ -85,6 +86,12 @@ class RequestWriter:
                 }
             )[1:]
         )
+
+    @property
+    def form_sha256(self) -> str:
+        """Of all that is the same in every request: templates, model, parameters."""
+        form = [self._before, self._user_source, self._after]
+        return hashlib.sha256("\x1f".join(form).encode()).hexdigest()
 
     def request(self, row: PlannedRow) -> Request:
         """The request of one planned row."""

@@ -13,7 +13,7 @@ from vargpt_datagen.build_rows import (
     rows_with_ids,
     seeded_numbers,
 )
-from vargpt_datagen.folder import full_disk_is_said, write_text
+from vargpt_datagen.folder import disk_faults_are_said, write_text
 from vargpt_datagen.manifest import read_manifest
 from vargpt_datagen.printable import printable
 from vargpt_datagen.review import VERDICTS, Judged, Review, review_of, write_review
@@ -45,7 +45,7 @@ def write_review_sheet(folder: Path, rows: int = 200, seed: int = 0) -> Path:
     writer = csv.writer(sheet, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows([_cell(text) for text in _cells(row)] for row in chosen)
-    with full_disk_is_said(folder):
+    with disk_faults_are_said(folder):
         write_text(path, "\ufeff" + sheet.getvalue())  # spreadsheets know UTF-8 by its mark
     return path
 
@@ -66,7 +66,7 @@ def read_review_sheet(folder: Path, sheet: Path) -> Review:
             f"{folder} were expected. Give the sheet that was made from this build."
         )
     review = review_of(verdicts, rows)
-    with full_disk_is_said(folder):
+    with disk_faults_are_said(folder):
         write_review(folder, review)
     return review
 

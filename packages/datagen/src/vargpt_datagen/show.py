@@ -63,7 +63,7 @@ def show_text(
 
 
 def _row_text(row: BuildRow, texts: Mapping[str, str]) -> str:
-    lines = [f"row {row.number:,}  {row.sample_id}"]
+    lines = [f"row {row.number:,}  {printable(row.sample_id)}"]
     lines += _field("image", row.image)
     lines += _field("caption", row.caption)
     for turn in row.turns:
@@ -118,5 +118,5 @@ def _field(label: str, value: str | None) -> Iterator[str]:
     indent = " " * (_LABEL_COLUMNS + 2)
     wrapped = textwrap.wrap(printable(value), WIDTH_COLUMNS - len(indent), break_on_hyphens=False)
     first, *rest = wrapped or [""]
-    yield f"  {label:<{_LABEL_COLUMNS}}{first}".rstrip()
+    yield f"  {printable(label):<{_LABEL_COLUMNS}}{first}".rstrip()
     yield from (indent + line for line in rest)

@@ -4,17 +4,24 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from jinja2 import UndefinedError
 
-from vargpt_datagen.checks import normalise, normalise_answer
-from vargpt_datagen.folder import MANIFEST
+from vargpt_datagen.card import card_text
+from vargpt_datagen.folder import CARD, MANIFEST, REPORT
 from vargpt_datagen.manifest import read_manifest
+from vargpt_datagen.printable import printable
 from vargpt_datagen.publishing import describe
-from vargpt_schema import IMAGE_GEN, INSTRUCT, REJECTS, Message, UserError, sample_id_of
+from vargpt_datagen.verify_rows import RowRules, reject_faults, row_faults
+from vargpt_schema import INSTRUCT, REJECTS, Table, UserError
 from vargpt_schema.compute import pc
+
+AGAIN = "Run the command that builds it again."
+# A build that agrees with its own manifest counts as finished: the command would change nothing.
+ANEW = f"Delete {MANIFEST} and run the command that builds it again."
 
 
 def verify(folder: Path) -> list[str]:
-    """Faults of a build folder, one line each; empty when it is good.
+    """Faults of a build folder, one printable line each; empty when it is good.
 
     UserError when the folder is no build folder at all.
     """
@@ -27,11 +34,10 @@ def verify(folder: Path) -> list[str]:
     try:
         manifest = read_manifest(folder)
     except UserError as error:
-        return [str(error)]
-    faults = _file_faults(folder, manifest)
-    if faults:  # contents of damaged or missing files would only repeat the same news
-        return faults
-    return [*_row_faults(folder, manifest), *_reject_faults(folder, manifest)]
+        return [printable(str(error))]
+    # Contents of damaged or missing files would only repeat the same news.
+    faults = _file_faults(folder, manifest) or _content_faults(folder, manifest)
+    return [printable(fault) for fault in [*faults, *_page_faults(folder, manifest)]]
 
 
 def _file_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
@@ -39,11 +45,15 @@ def _file_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
     for told in manifest["files"]:
         path = folder / told["path"]
         if not path.is_file():
-            faults.append(f"{told['path']}: missing")
+            faults.append(f"{told['path']}: missing. {AGAIN}")
             continue
-        found = describe(path, folder)
+        try:
+            found = describe(path, folder)
+        except OSError as error:
+            faults.append(f"{told['path']}: cannot be read ({error.strerror}). Check its rights.")
+            continue
         faults += [
-            f"{told['path']}: {name} is {found[name]}, the manifest says {told[name]}"
+            f"{told['path']}: {name} is {found[name]}, the manifest says {told[name]}. {AGAIN}"
             for name in ("size_bytes", "sha256")
             if found[name] != told[name]
         ][:1]
@@ -52,48 +62,88 @@ def _file_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
         for path in sorted((folder / part).glob("*.parquet")):
             name = path.relative_to(folder).as_posix()
             if name not in listed:
-                faults.append(f"{name}: not in the manifest")
+                faults.append(f"{name}: not in the manifest. Move it away.")
     return faults
 
 
-def _row_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
-    try:
-        table = INSTRUCT.read(folder / "data")
-    except UserError as error:
-        return [str(error)]
-    faults = [f"row {fault.row}: {fault.rule}" for fault in INSTRUCT.row_faults(table)]  # pyright: ignore[reportOptionalCall]
-    counts = manifest["counts"]
-    if table.num_rows != counts["rows"]:
-        faults.append(f"data: {table.num_rows} rows, the manifest says {counts['rows']}")
-    for name in ("sample_id", "image_id"):
-        distinct = pc.count_distinct(table.column(name)).as_py()
-        if distinct != table.num_rows:
-            faults.append(f"data: {table.num_rows - distinct} rows repeat a {name}")
-    faults += _text_faults(table)
-    return faults
-
-
-def _text_faults(table: pa.Table) -> list[str]:
+def _page_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
     faults: list[str] = []
-    columns = ("sample_id", "source", "image_id", "images", "messages")
-    for row, (sample_id, source, image_id, images, turns) in enumerate(
-        zip(*(table.column(name).to_pylist() for name in columns), strict=True)
-    ):
-        messages = [Message(**turn) for turn in turns]
-        if sample_id != sample_id_of(source, image_id, images, messages):
-            faults.append(f"row {row}: sample_id {sample_id} does not belong to its text")
-        prompt, answer = messages[0].content, messages[-1].content.removesuffix(IMAGE_GEN)
-        if prompt != normalise(prompt) or answer != normalise_answer(answer):
-            faults.append(f"row {row}: text is not in the normal form")
+    if not (folder / CARD).is_file():
+        faults.append(f"{CARD}: missing. {AGAIN}")
+    else:
+        try:
+            expected = card_text(manifest).encode()
+            if (folder / CARD).read_bytes() != expected:
+                faults.append(f"{CARD}: not the card of this manifest. {AGAIN}")
+        except (LookupError, TypeError, ValueError, UndefinedError) as error:
+            faults.append(f"{MANIFEST}: damaged, no card can be made from it ({error}). {ANEW}")
+    if not (folder / REPORT).is_file():
+        faults.append(f"{REPORT}: missing. Run `datagen report {folder}`.")
     return faults
 
 
-def _reject_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
-    told = manifest["counts"]["rejects"]
-    if not told:
-        return []
+def _content_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
     try:
-        found = REJECTS.read(folder / "rejects").num_rows
+        rows = _read(INSTRUCT, folder / "data")
+        rejects = _read(REJECTS, folder / "rejects")
     except UserError as error:
         return [str(error)]
-    return [] if found == told else [f"rejects: {found} rows, the manifest says {told}"]
+    faulty = row_faults(rows, RowRules.of(manifest))
+    faults = [f"row {fault.row}: {fault.rule}" for fault in faulty]
+    if faults:
+        number = len({fault.row for fault in faulty})
+        faults.insert(0, f"data: {number} of {rows.num_rows} rows have a fault. {ANEW}")
+    for name in ("sample_id", "image_id"):
+        distinct = pc.count_distinct(rows.column(name)).as_py()
+        if distinct != rows.num_rows:
+            faults.append(f"data: {rows.num_rows - distinct} rows repeat a {name}. {ANEW}")
+    faults += [f"reject {fault.row}: {fault.rule}. {ANEW}" for fault in reject_faults(rejects)]
+    return [*faults, *_count_faults(manifest, rows, rejects)]
+
+
+def _read(table: Table[Any], folder: Path) -> pa.Table:
+    """The table of a folder; without rows when it has no file. UserError for a damaged one."""
+    if not any(folder.glob("*.parquet")):
+        return table.from_records([])
+    found = table.read(folder)
+    try:
+        found.validate(full=True)
+    except pa.ArrowInvalid as error:
+        raise UserError(
+            f"{folder.name}: damaged ({error}), readable text expected. {ANEW}"
+        ) from error
+    return found
+
+
+def _count_faults(manifest: dict[str, Any], rows: pa.Table, rejects: pa.Table) -> list[str]:
+    """What the manifest counts, counted again."""
+    turns = rows.column("messages").combine_chunks().flatten()
+    role, content = pc.struct_field(turns, "role"), pc.struct_field(turns, "content")
+    attempts = [pc.sum(table.column("attempts")).as_py() or 0 for table in (rows, rejects)]
+    found = {
+        "counts.rows": rows.num_rows,
+        "counts.rejects": rejects.num_rows,
+        "counts.judged_replies": sum(attempts),
+        "counts.distinct_prompts": _num_distinct(content, role, "user"),
+        "counts.distinct_answers": _num_distinct(content, role, "assistant"),
+        "config.rows": rows.num_rows,
+        "generators": _counted(rows.column("generator")),
+        "rejects_by_reason": _counted(rejects.column("reason")),
+    }
+    faults: list[str] = []
+    for name, value in found.items():
+        told: Any = manifest
+        for part in name.split("."):
+            told = told.get(part)
+        if told != value:
+            faults.append(f"{MANIFEST}: {name} is {told}, the tables hold {value}. {ANEW}")
+    return faults
+
+
+def _num_distinct(content: pa.Array, role: pa.Array, side: str) -> int:
+    return pc.count_distinct(pc.filter(content, pc.equal(role, side))).as_py()
+
+
+def _counted(column: pa.ChunkedArray) -> dict[str, int]:
+    counts = pc.value_counts(pc.drop_null(column)).to_pylist()
+    return {count["values"]: count["counts"] for count in counts}

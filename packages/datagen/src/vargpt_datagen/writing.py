@@ -65,6 +65,7 @@ class RowWriting:
         self._journal = journal
         self._in_flight = in_flight
         self._on_progress = on_progress
+        self._asked: set[str] = set()  # requests of this run, by sha256
         self.tally = Tally()
 
     async def write(self, num_rows: int) -> Written:
@@ -97,15 +98,34 @@ class RowWriting:
     async def _judge_all(self, positions: Sequence[int]) -> dict[int, Accepted | Rejected]:
         outcomes: dict[int, Accepted | Rejected] = {}
         answered: list[Answered] = []
-        waiting = self._rendered(positions)
+        repeats: list[tuple[int, Request]] = []
+        resumes = not self._journal.was_empty
+        waiting = self._first_asked(self._rendered(positions), repeats)
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(min(self._in_flight, len(positions))):
-                    group.create_task(self._work(waiting, answered, outcomes))
+                    group.create_task(self._work(waiting, answered, outcomes, look_up=resumes))
         except* UserError as errors:
             raise errors.exceptions[0] from None
+        if repeats:
+            self._journal.index()
+            await self._work(iter(repeats), answered, outcomes, look_up=True)
         self._judge(answered, outcomes)
         return outcomes
+
+    def _first_asked(
+        self, rendered: Iterator[tuple[int, Request]], repeats: list[tuple[int, Request]]
+    ) -> Iterator[tuple[int, Request]]:
+        """Requests not made before in this run; the others go to `repeats`.
+
+        Two rows may have one request, byte for byte. It is paid once, and both read its reply.
+        """
+        for position, request in rendered:
+            if request.sha256 in self._asked:
+                repeats.append((position, request))
+            else:
+                self._asked.add(request.sha256)
+                yield position, request
 
     def _rendered(self, positions: Sequence[int]) -> Iterator[tuple[int, Request]]:
         """Positions with their requests, rendered ahead by a batch."""
@@ -119,9 +139,11 @@ class RowWriting:
         waiting: Iterator[tuple[int, Request]],
         answered: list[Answered],
         outcomes: dict[int, Accepted | Rejected],
+        *,
+        look_up: bool,
     ) -> None:
         for position, request in waiting:
-            answered.append(await self._answer(position, request))
+            answered.append(await self._answer(position, request, look_up=look_up))
             if len(answered) >= _BATCH:
                 self._judge(answered, outcomes)
                 await asyncio.sleep(0)  # a writer that never waits must still let Ctrl-C in
@@ -137,9 +159,9 @@ class RowWriting:
         answered.clear()
         self._on_progress(self.tally)
 
-    async def _answer(self, position: int, request: Request) -> Answered:
+    async def _answer(self, position: int, request: Request, *, look_up: bool) -> Answered:
         """The step: one request to a reply that holds a pair, or to its last attempt."""
-        known = [] if self._journal.was_empty else self._journal.replies(request.sha256)
+        known = self._journal.replies(request.sha256) if look_up else []
         attempt = 0
         while True:
             attempt += 1

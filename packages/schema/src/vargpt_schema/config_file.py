@@ -1,17 +1,17 @@
 """Options from a file: `--config FILE` of every command reads the same small TOML."""
 
 import tomllib
-from collections.abc import Set
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from vargpt_schema.errors import UserError
 
 
-def read_options(path: Path, known: Set[str]) -> dict[str, Any]:
-    """Options of a file by parameter name (`shot-sets` gives `shot_sets`).
+def read_options(path: Path, parameters: Mapping[str, str]) -> dict[str, str]:
+    """Options of a file as they would be typed, by the name of the parameter they set.
 
-    UserError for a file that is no TOML or holds a name that is not `known`.
+    `parameters` maps an option's long name without dashes (`shot-sets`) to its parameter. UserError
+    for a file that is no TOML, a name that is not among them, a value that cannot be typed.
     """
     try:
         found = tomllib.loads(path.read_text("utf-8"))
@@ -21,11 +21,17 @@ def read_options(path: Path, known: Set[str]) -> dict[str, Any]:
             f"{path}: cannot be read as TOML ({reason}), lines such as `rows = 1000` were "
             "expected. Correct the file, or give the options on the command line."
         ) from error
-    options = {name.replace("-", "_"): value for name, value in found.items()}
-    unknown = sorted(options.keys() - known)
-    if unknown:
-        raise UserError(
-            f"{path}: option {unknown[0]!r} found, one of {', '.join(sorted(known))} was expected. "
-            "Correct the name or take the line out."
-        )
+    options: dict[str, str] = {}
+    for name, value in found.items():
+        if name not in parameters:
+            raise UserError(
+                f"{path}: option {name!r} found, one of {', '.join(sorted(parameters))} was "
+                "expected. Correct the name or take the line out."
+            )
+        if not isinstance(value, (str, int, float)):  # a bool is an int
+            raise UserError(
+                f"{path}: {name} is a {type(value).__name__}, text, a number, true or false was "
+                "expected. Write it as on the command line."
+            )
+        options[parameters[name]] = str(value)
     return options

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import pyarrow as pa
 
@@ -12,11 +11,6 @@ from vargpt_schema.conversation import Message
 from vargpt_schema.fields import INT, TEXT, TEXTS, optional, required
 from vargpt_schema.row_rules import instruct_row_faults
 from vargpt_schema.table import Table, table_schema
-
-Task = Literal["generation", "understanding", "text"]
-Method = Literal["llm", "template", "class", "imported"]
-TASKS: tuple[Task, ...] = get_args(Task)
-METHODS: tuple[Method, ...] = get_args(Method)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,17 +1,24 @@
 """Row rules of `instruct`, over whole Arrow tables: the writer refuses what breaks one."""
 
+from typing import Literal, get_args
+
 import pyarrow as pa
 
 from vargpt_schema.compute import pc
 from vargpt_schema.conversation import IMAGE, IMAGE_GEN
 from vargpt_schema.table import RowFault
 
-TASK_NAMES = ("generation", "understanding", "text")
-METHOD_NAMES = ("llm", "template", "class", "imported")
+Task = Literal["generation", "understanding", "text"]
+Method = Literal["llm", "template", "class", "imported"]
+TASKS: tuple[Task, ...] = get_args(Task)
+METHODS: tuple[Method, ...] = get_args(Method)
 _JUDGED_COLUMNS = ["sample_id", "messages", "images", "task", "method"]
 HEX_16 = "^[0-9a-f]{16}$"
-# A path that is absolute, has a drive or backslash, or climbs out of the image root.
-BAD_PATH = r"^$|^/|^[A-Za-z]:|\\|(^|/)\.\.(/|$)"
+# A path that is absolute, has a scheme, drive, backslash or control character, or climbs out of the
+# image root.
+BAD_PATH = r"^$|^/|^[A-Za-z][A-Za-z0-9+.-]*:|\\|[\x00-\x1f\x7f]|(^|/)\.\.(/|$)"
+# Tokens that mean something to the tokenizer; IMAGE and IMAGE_GEN are counted instead.
+SPECIAL_TOKEN = r"</s>|<pad>|<\|image_gen_(start|pad|end)\|>"
 
 
 def instruct_row_faults(table: pa.Table) -> list[RowFault]:
@@ -38,19 +45,24 @@ def instruct_row_faults(table: pa.Table) -> list[RowFault]:
         pc.ends_with(last, f": {IMAGE_GEN}"),  # -class, paper Fig 15 (2)
     )
     row_of_image = pc.list_parent_indices(images)
-    bad_image = pc.match_substring_regex(images.flatten(), BAD_PATH)
+    bad_image = pc.fill_null(pc.match_substring_regex(images.flatten(), BAD_PATH), True)
+    bad_turn = pc.fill_null(pc.match_substring_regex(content, SPECIAL_TOKEN), True)
 
     rules: list[tuple[str, pa.Array | pa.ChunkedArray]] = [
-        ("task must be generation, understanding or text", pc.invert(_is_one_of(task, TASK_NAMES))),
+        ("task must be generation, understanding or text", pc.invert(_is_one_of(task, TASKS))),
         (
             "method must be llm, template, class or imported",
-            pc.invert(_is_one_of(table.column("method"), METHOD_NAMES)),
+            pc.invert(_is_one_of(table.column("method"), METHODS)),
         ),
         (
             "sample_id must be 16 hex digits",
             pc.invert(pc.match_substring_regex(table.column("sample_id"), HEX_16)),
         ),
         ("turns must alternate user, assistant and end with assistant", _bad_turns(messages, role)),
+        (
+            "turns must hold text without </s>, <pad> or the tokens of a drawn image",
+            _rows_marked(pc.filter(row_of_turn, bad_turn), num_rows),
+        ),
         (
             f"{IMAGE} and {IMAGE_GEN} together must number as many as images",
             pc.not_equal(pc.add(to_read, to_draw), num_images),

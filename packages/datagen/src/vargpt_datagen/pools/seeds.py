@@ -4,6 +4,7 @@ Their content was never published; the shipped ones were written by hand for thi
 """
 
 import json
+import re
 from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
@@ -13,6 +14,11 @@ from typing import NamedTuple
 from vargpt_schema import SEED_KINDS, SEEDS, UserError
 
 SHIPPED_GENERATOR = "vargpt-toolkit"
+MAX_TEXT_CHARACTERS = 300
+# What a request gives a meaning of its own: tokens of models, and the line that names its caption.
+_PART_OF_A_REQUEST = re.compile(
+    r"<[^<>]{1,40}>|<\s*[|\uff5c]|[|\uff5c]\s*>|\[/?INST\]|image_gen|caption\s*:", re.IGNORECASE
+)
 
 
 class Seed(NamedTuple):
@@ -33,8 +39,8 @@ def shipped_seeds() -> dict[str, tuple[Seed, ...]]:
 def read_seeds(folder: Path) -> dict[str, tuple[Seed, ...]]:
     """The pools of a `seeds` table by kind, in file order.
 
-    UserError when it is no such table, a kind is unknown or missing, an id repeats, or an id,
-    text or generator is blank.
+    UserError when it is no such table, a kind is unknown or missing, an id repeats, an id, text or
+    generator is blank or not printable, or a text is not fit to stand in a request.
     """
     rows = (Seed(row.seed_id, row.kind, row.text, row.generator) for row in SEEDS.records(folder))
     return _pools_of(rows, folder)
@@ -69,10 +75,27 @@ def _fault_of(seed: Seed, seen_ids: set[str]) -> str | None:
         return f"a seed of kind {seed.kind!r} has a blank seed_id, a name expected"
     if seed.seed_id in seen_ids:
         return f"seed_id {seed.seed_id!r} found twice, each id once expected"
+    if not seed.seed_id.isprintable():
+        return f"seed_id {seed.seed_id!r} is not printable, a plain name expected"
     if seed.kind not in SEED_KINDS:
         return f"seed {seed.seed_id!r} is of kind {seed.kind!r}, {', '.join(SEED_KINDS)} expected"
     if not seed.text.strip():
         return f"seed {seed.seed_id!r} has a blank text, one sentence expected"
     if not seed.generator.strip():
         return f"seed {seed.seed_id!r} has a blank generator, the name of its writer expected"
+    if not seed.generator.isprintable():
+        return f"seed {seed.seed_id!r} has generator {seed.generator!r}, a printable name expected"
+    return _text_fault(seed)
+
+
+def _text_fault(seed: Seed) -> str | None:
+    """A text goes into a request that is paid for, beside captions: it must stay one plain line."""
+    where = f"the text of seed {seed.seed_id!r}"
+    if len(seed.text) > MAX_TEXT_CHARACTERS:
+        return f"{where} has {len(seed.text)} characters, at most {MAX_TEXT_CHARACTERS} expected"
+    if not seed.text.isprintable():
+        mark = next(mark for mark in seed.text if not mark.isprintable())
+        return f"{where} holds {mark!r}, one printable line expected"
+    if found := _PART_OF_A_REQUEST.search(seed.text):
+        return f"{where} holds {found.group()!r}, plain words expected"
     return None

@@ -9,7 +9,7 @@ import pyarrow as pa
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from vargpt_datagen.build_rows import num_rows_of, rows_at, seed_texts, seeded_numbers
-from vargpt_datagen.folder import BuildFolder, full_disk_is_said, write_text
+from vargpt_datagen.folder import BuildFolder, disk_faults_are_said, write_text
 from vargpt_datagen.manifest import read_manifest
 from vargpt_datagen.printable import printable_lines
 from vargpt_datagen.report import plots
@@ -31,17 +31,23 @@ def make_report(folder: Path, image_root: Path | None = None) -> Path:
     published build.
     """
     manifest = read_manifest(folder)
-    if image_root is not None and not image_root.is_dir():
+    if image_root is not None:
+        expect_image_root(image_root)
+    with _frugal_memory():
+        page = _page(folder, manifest, image_root)
+    path = BuildFolder(folder).report
+    with disk_faults_are_said(folder):
+        write_text(path, page)
+    return path
+
+
+def expect_image_root(image_root: Path) -> None:
+    """UserError unless the folder that image paths start in is there."""
+    if not image_root.is_dir():
         raise UserError(
             f"--image-root {image_root}: no such folder, the folder that image paths start in was "
             "expected. Check the path, or leave it out."
         )
-    with _frugal_memory():
-        page = _page(folder, manifest, image_root)
-    path = BuildFolder(folder).report
-    with full_disk_is_said(folder):
-        write_text(path, page)
-    return path
 
 
 def _page(folder: Path, manifest: dict[str, Any], image_root: Path | None) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from vargpt_datagen.folder import folder_error, full_disk_is_said
+from vargpt_datagen.folder import disk_faults_are_said, folder_error
 from vargpt_datagen.world.drawing import MAX_SIZE_PX, MIN_SIZE_PX, png_bytes
 from vargpt_schema import CAPTIONS, INSTRUCT, UserError
 from vargpt_schema.world import (
@@ -115,7 +115,7 @@ def _draw_all(indices: Sequence[int], image_root: Path, size_px: int, progress: 
         raise folder_error(folder, error) from error
     chunks = [indices[start : start + _CHUNK] for start in range(0, len(indices), _CHUNK)]
     done = num_drawn = 0
-    with full_disk_is_said(folder):
+    with disk_faults_are_said(folder):
         drawn_counts = _draw_chunks(chunks, image_root, size_px)
         for chunk, drawn in zip(chunks, drawn_counts, strict=True):
             done += len(chunk)
