@@ -1,4 +1,4 @@
-"""Small Parquet files in the layout of visual-layer/imagenet-1k-vl-enriched."""
+"""Small Parquet files of captions: visual-layer/imagenet-1k-vl-enriched's layout, and our own."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from vargpt_schema import CAPTIONS, CaptionRecord
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "paper_pairs.json"
 BOXES = pa.list_(
@@ -53,4 +55,39 @@ def write_enriched(path: Path, captions: list[Any], ids: list[Any] | None = None
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist(rows, ENRICHED), path)
+    return path
+
+
+def own_record(image_id: str, **changes: Any) -> CaptionRecord:
+    """A training row of a `captions` table about no known set of pictures."""
+    values: dict[str, Any] = {
+        "image_id": image_id,
+        "image": f"photos/{image_id}.jpg",
+        "split": "train",
+        "label": 3,
+        "wnid": None,
+        "class_name": None,
+        "caption_raw": "a red ring",
+        "caption": "a red ring",
+        "captioner": "a-captioner",
+        "quality_flags": (),
+    }
+    return CaptionRecord(**{**values, **changes})
+
+
+def imagenet_record(image_id: str, **changes: Any) -> CaptionRecord:
+    """The same about a training image of ImageNet."""
+    wnid = image_id.split("_")[0]
+    return own_record(image_id, image=f"train/{wnid}/{image_id}.JPEG", wnid=wnid, **changes)
+
+
+def world_record(index: int, **changes: Any) -> CaptionRecord:
+    """The same about a scene of the sample world, as `datagen world` writes it."""
+    values = {"image": f"world/{index:08d}.png", "captioner": "vargpt-sample-world", **changes}
+    return own_record(f"world-{index:08d}", **values)
+
+
+def write_own(path: Path, records: list[CaptionRecord]) -> Path:
+    """One file of the `captions` table."""
+    CAPTIONS.write(records, path)
     return path

@@ -1,15 +1,25 @@
 """Real captions from Parquet: what is read, what is dropped, what is refused."""
 
+import dataclasses
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.datagen.enriched import paper_captions, write_enriched
+from tests.datagen.enriched import (
+    imagenet_record,
+    own_record,
+    paper_captions,
+    world_record,
+    write_enriched,
+    write_own,
+)
+from vargpt_datagen import caption_source
 from vargpt_datagen.caption_parquet import ParquetCaptions
-from vargpt_datagen.caption_source import CaptionedImage
-from vargpt_schema import CAPTIONS, CaptionRecord, UserError
+from vargpt_datagen.caption_source import CaptionedImage, WorldCaptions
+from vargpt_datagen.world.pictures import captions_table
+from vargpt_schema import CAPTIONS, UserError, world
 
 
 def test_the_hub_layout_gives_stem_path_wnid_and_a_clean_caption(tmp_path: Path):
@@ -45,25 +55,87 @@ def test_a_folder_gives_its_training_files_in_order_and_never_validation(tmp_pat
 
 
 def test_our_own_captions_table_is_read_too(tmp_path: Path):
-    def record(image_id: str, split: str) -> CaptionRecord:
-        return CaptionRecord(
-            image_id=image_id,
-            image=f"world/{image_id}.png",
-            split=split,
-            label=3,
-            wnid=None,
-            class_name=None,
-            caption_raw="a red ring",
-            caption="a red ring",
-            captioner="a-captioner",
-            quality_flags=(),
-        )
-
-    CAPTIONS.write([record("a", "train"), record("b", "validation")], tmp_path / "c.parquet")
-    source = ParquetCaptions(tmp_path / "c.parquet")
+    records = [own_record("a"), own_record("b", split="validation")]
+    source = ParquetCaptions(write_own(tmp_path / "c.parquet", records))
     assert len(source) == 1
-    assert source.image(0).image == "world/a.png"
+    assert source.image(0).image == "photos/a.jpg"
     assert source.captioner == "a-captioner"
+
+
+def test_the_hub_layout_is_called_imagenet(tmp_path: Path):
+    source = ParquetCaptions(write_enriched(tmp_path / "c.parquet", ["a dog"]))
+    assert (source.name, source.title) == ("imagenet", "ImageNet-Instruct")
+
+
+@pytest.mark.parametrize(
+    ("records", "name", "title"),
+    [
+        ([world_record(1), world_record(2)], "world", "Sample-World-Instruct"),
+        (
+            [imagenet_record("n01440764_1"), imagenet_record("n01440764_2")],
+            "imagenet",
+            "ImageNet-Instruct",
+        ),
+        ([own_record("a"), own_record("b")], "captions", "Caption-Instruct"),
+        ([imagenet_record("n01440764_1"), own_record("a")], "captions", "Caption-Instruct"),
+        # Named like ImageNet, but without its WordNet id or with another's.
+        ([own_record("n01440764_1")], "captions", "Caption-Instruct"),
+        ([own_record("n01440764_1", wnid="n00000001")], "captions", "Caption-Instruct"),
+        # The world's pictures in another's words.
+        ([world_record(1, captioner="blip2")], "captions", "Caption-Instruct"),
+    ],
+)
+def test_a_captions_table_is_called_by_what_its_rows_say(records, name, title, tmp_path: Path):
+    source = ParquetCaptions(write_own(tmp_path / "c.parquet", records))
+    assert (source.name, source.title) == (name, title)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        imagenet_record("n01440764_7"),
+        own_record("n01440764_7"),
+        world_record(7, captioner="blip2"),
+        own_record("n01440764_7", captioner="vargpt-sample-world"),
+        world_record(7, image="world/00000008.png"),
+    ],
+)
+def test_the_world_mixed_with_anything_else_is_refused(other, tmp_path: Path):
+    path = write_own(tmp_path / "c.parquet", [world_record(1), other])
+    with pytest.raises(UserError, match="sample world found together with 1 rows"):
+        ParquetCaptions(path)
+
+
+def test_what_datagen_world_writes_is_read_as_the_world(tmp_path: Path):
+    CAPTIONS.write(captions_table(world.SPLITS["train"][:60]), tmp_path / "captions.parquet")
+    source = ParquetCaptions(tmp_path)
+    assert (source.name, source.title, source.captioner) == (
+        WorldCaptions.name,
+        WorldCaptions.title,
+        WorldCaptions.captioner,
+    )
+    assert dict(source.dropped) == {}
+    drawn = WorldCaptions()
+    assert [source.image(at) for at in range(60)] == [drawn.image(at) for at in range(60)]
+
+
+def test_every_captioner_is_recorded_up_to_five(tmp_path: Path):
+    def captioner(names: str) -> str:
+        records = [own_record(f"{at}", captioner=name) for at, name in enumerate(names)]
+        return ParquetCaptions(write_own(tmp_path / f"{names}.parquet", records)).captioner
+
+    assert captioner("ba") == "a, b"
+    assert captioner("edcbaa") == "a, b, c, d, e"
+    assert captioner("gfedcba") == "a, b, c, d, e and 2 more"
+
+
+@pytest.mark.parametrize(
+    "image", ["../../etc/passwd", "/etc/passwd", "C:/x.jpg", "a/../../x.jpg", "a\\b.jpg", ""]
+)
+def test_an_image_outside_the_image_root_is_refused_by_the_id_of_its_row(image, tmp_path: Path):
+    path = write_own(tmp_path / "c.parquet", [own_record("good"), own_record("bad", image=image)])
+    with pytest.raises(UserError, match="found in the row of 'bad', a relative POSIX path"):
+        ParquetCaptions(path)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +144,7 @@ def test_our_own_captions_table_is_read_too(tmp_path: Path):
         ("a dog <image_gen>", "special_token"),
         ("a dog <script>alert(1)</script>", "special_token"),
         ("x " * 5_000, "too_long"),
+        ("a " + "b" * 10_000, "too_long"),
         ("a dog \N{DOG FACE}", "not_plain_ascii"),
         ("\u72d7 on a sofa", "not_plain_ascii"),
         ("", "empty"),
@@ -149,7 +222,18 @@ def test_repeated_ids_are_refused_even_across_files(tmp_path: Path):
         ParquetCaptions(tmp_path)
 
 
-@pytest.mark.parametrize("image_id", ["../../etc/passwd", "cat.jpg", "n01440764_1/../x.JPEG"])
+@pytest.mark.parametrize(
+    "image_id",
+    [
+        "../../etc/passwd",
+        "cat.jpg",
+        "n01440764_1/../x.JPEG",
+        "ILSVRC2012_val_abc1",
+        "ILSVRC2012_val_000198771.JPEG",
+        "n01440764_1\n",
+        "",
+    ],
+)
 def test_ids_that_are_no_imagenet_names_are_refused(image_id, tmp_path: Path):
     path = write_enriched(tmp_path / "c.parquet", ["a dog"], [image_id])
     with pytest.raises(UserError, match="an ImageNet file name such as"):
@@ -165,3 +249,36 @@ def test_the_fingerprint_follows_ids_and_captions(tmp_path: Path):
     assert same == fingerprint("b.parquet", ["a dog ", "a cat."])
     assert same != fingerprint("c.parquet", ["a dog", "a cow"])
     assert same != fingerprint("d.parquet", ["a dog", "a cat"], "n00000001_9.JPEG")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"image": "photos/other.jpg"},
+        {"label": 4},
+        {"label": None},
+        {"wnid": "n00000001"},
+        {"wnid": ""},
+        {"captioner": "another"},
+    ],
+)
+def test_the_fingerprint_follows_everything_else_a_row_carries(change, tmp_path: Path):
+    first = own_record("a")
+    changed = dataclasses.replace(first, **change)
+    fingerprints = {
+        ParquetCaptions(write_own(tmp_path / name, [row, own_record("b")])).fingerprint
+        for name, row in {"1.parquet": first, "2.parquet": changed}.items()
+    }
+    assert len(fingerprints) == 2
+
+
+def test_the_worlds_fingerprint_follows_its_version(monkeypatch: pytest.MonkeyPatch):
+    before = WorldCaptions().fingerprint
+    monkeypatch.setattr(caption_source, "WORLD_VERSION", caption_source.WORLD_VERSION + 1)
+    assert WorldCaptions().fingerprint != before
+
+
+def test_the_worlds_fingerprint_follows_its_labels(monkeypatch: pytest.MonkeyPatch):
+    before = WorldCaptions().fingerprint
+    monkeypatch.setattr(world, "label_at", lambda _index: 0)
+    assert WorldCaptions().fingerprint != before

@@ -30,6 +30,7 @@ def test_captions_become_one_line_without_final_periods(raw, clean):
         'a sign that says "stop" & go',
         "a hat on top of a hat on top of a dog",
         "a close up of a yellow flower with green leaves",
+        "a " + "b" * 198,
     ],
 )
 def test_fit_captions_have_no_fault(caption):
@@ -56,7 +57,9 @@ def test_fit_captions_have_no_fault(caption):
         ("a dog\x1b[31m here", "not_plain_ascii"),
         ("dog", "too_short"),
         ("dog " * 25 + "end", "too_long"),
-        ("a" * 10_000, "too_short"),
+        ("a" * 10_000, "too_long"),
+        ("a " + "b" * 10_000, "too_long"),
+        ("a " + "b" * 199, "too_long"),
         ("x " * 5_000 + "y", "too_long"),
         ("a dog sitting on the", "cut_off"),
         ("a bowl of", "cut_off"),

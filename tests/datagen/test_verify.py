@@ -101,6 +101,12 @@ def test_a_part_taken_out_of_the_manifest_is_found(build: Path, part: str, name:
     assert any("manifest.json: " in fault for fault in verify(build))
 
 
+@pytest.mark.parametrize("part", ["generators", "rejects_by_reason", "captions", "seeds"])
+def test_a_whole_part_taken_out_of_the_manifest_is_found(build: Path, part: str):
+    change_manifest(build, lambda manifest: manifest.pop(part))
+    assert any(fault.startswith("manifest.json: ") for fault in verify(build))
+
+
 @pytest.mark.parametrize(
     ("values", "fault"),
     [

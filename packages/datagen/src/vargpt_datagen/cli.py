@@ -61,7 +61,7 @@ def build_130k(
     ] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Build ImageNet-Instruct-130K, by default from the sample world with the offline writer."""
+    """Build 130,000 requests to draw a picture, by default from the sample world, offline."""
     from vargpt_datagen import build_130k as build
 
     settings = build.Build130kConfig(

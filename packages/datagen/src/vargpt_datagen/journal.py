@@ -63,7 +63,10 @@ class Journal:
             )
 
     def replies(self, request_sha256: str) -> list[Reply]:
-        """Committed replies to one request, in the order they came. UserError for a damaged file."""
+        """Committed replies to one request, in the order they came.
+
+        UserError when the file is damaged.
+        """
         try:
             rows = self._db.execute(_SELECT, (bytes.fromhex(request_sha256),)).fetchall()
         except sqlite3.Error as error:

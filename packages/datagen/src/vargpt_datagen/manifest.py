@@ -153,11 +153,11 @@ _PARTS = {
     "captions": _Part("source, captioner, usable, dropped", _is_captions, is_required=False),
     "seeds": _Part("generators and counts", _is_seeds, is_required=False),
     "shot_pairs": _Part("a count", _is_count, is_required=False),
-    "generators": _Part("rows by generator", _is_counts),
+    "generators": _Part("rows by generator", _is_counts, is_required=False),
     "counts": _Part(
         "counts with rows and rejects", lambda value: _is_counts(value, ("rows", "rejects"))
     ),
-    "rejects_by_reason": _Part("rejects by reason", _is_counts),
+    "rejects_by_reason": _Part("rejects by reason", _is_counts, is_required=False),
     "tokens": _Part(
         "prompt, cached and completion tokens",
         lambda value: _is_counts(value, ("prompt", "cached", "completion")),

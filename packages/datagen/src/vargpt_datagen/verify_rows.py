@@ -1,4 +1,4 @@
-"""What `verify` expects of every row: its own text, the rules of writing, and where it came from."""
+"""What `verify` expects of every row: its own text, the rules of writing, its origin."""
 
 import re
 from collections.abc import Iterator, Mapping
