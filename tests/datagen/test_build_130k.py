@@ -115,6 +115,27 @@ def test_a_lost_shard_and_a_deleted_work_folder_are_made_good(tmp_path: Path):
     assert published(tmp_path / "build") == before
 
 
+@pytest.mark.parametrize("damage", ["card gone", "card changed", "byte flipped", "no text"])
+def test_the_same_command_mends_what_was_damaged(damage, tmp_path: Path):
+    config = Build130kConfig(out=tmp_path / "build", rows=100)
+    build_130k(config)
+    before = published(tmp_path / "build")
+    card = tmp_path / "build" / "README.md"
+    if damage == "card gone":
+        card.unlink()
+    elif damage == "card changed":
+        card.write_text("another card")
+    elif damage == "no text":
+        card.write_bytes(b"\xff\xfe")
+    else:
+        shard = tmp_path / "build" / "data" / "train-00000-of-00001.parquet"
+        content = bytearray(shard.read_bytes())
+        content[len(content) // 2] ^= 1
+        shard.write_bytes(content)
+    assert not build_130k(config).was_finished
+    assert published(tmp_path / "build") == before
+
+
 def test_the_captions_the_paper_prints_become_rows_about_them(tmp_path: Path):
     path = write_enriched(tmp_path / "captions.parquet", paper_captions())
     ran = datagen("build-130k", "--captions", path, "--rows", 27, "--out", "out", cwd=tmp_path)

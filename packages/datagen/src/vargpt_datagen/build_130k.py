@@ -26,9 +26,10 @@ from vargpt_datagen.offline import OfflineWriter
 from vargpt_datagen.plan import NUM_SHOTS, PLAN_VERSION, Plan, PlanConfig, reserve_size
 from vargpt_datagen.pools import read_seeds, shipped_seeds, shipped_shot_pairs
 from vargpt_datagen.progress import progress
-from vargpt_datagen.publishing import describe, publish
+from vargpt_datagen.publishing import publish
 from vargpt_datagen.report import expect_image_root, make_report
 from vargpt_datagen.request import Pools, RequestWriter, Shots
+from vargpt_datagen.verify import published_faults
 from vargpt_datagen.writing import RowWriting, Tally, Written
 from vargpt_schema import UserError
 
@@ -194,14 +195,8 @@ def _finished(folder: BuildFolder, rows: int) -> Built | None:
     except UserError:  # not published, or damaged: published anew from the journal
         return None
     counts = manifest["counts"]
-    if counts["rows"] != rows or not folder.card.is_file():
+    if counts["rows"] != rows or published_faults(folder.root, manifest):
         return None
-    if folder.card.read_text("utf-8") != card_text(manifest):
-        return None
-    for file in manifest["files"]:
-        path = folder.root / file["path"]
-        if not path.is_file() or describe(path, folder.root)["sha256"] != file["sha256"]:
-            return None
     return Built(folder.root, counts["rows"], counts["rejects"], was_finished=True)
 
 

@@ -97,7 +97,7 @@ def verify(folder: BuildDir, config: ConfigFile = None) -> None:
         typer.echo(fault)
     if len(faults) > 100:
         typer.echo(f"and {len(faults) - 100:,} more")
-    typer.echo(f"{len(faults):,} faults -> {folder}" if faults else f"good -> {folder}")
+    typer.echo(f"faults: {len(faults):,} -> {folder}" if faults else f"good -> {folder}")
     raise typer.Exit(1 if faults else 0)
 
 

@@ -3,6 +3,7 @@
 import json
 import platform
 import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
@@ -39,7 +40,7 @@ def command_line(verb: str, config: dict[str, Any], defaults: dict[str, Any]) ->
     for name, value in config.items():
         if name in defaults and value != defaults[name]:
             words += [f"--{name.replace('_', '-')}", str(value)]
-    return " ".join(words)
+    return shlex.join(words)
 
 
 def sorted_counts(counts: Counter[str]) -> dict[str, int]:

@@ -35,9 +35,18 @@ def verify(folder: Path) -> list[str]:
         manifest = read_manifest(folder)
     except UserError as error:
         return [printable(str(error))]
-    # Contents of damaged or missing files would only repeat the same news.
-    faults = _file_faults(folder, manifest) or _content_faults(folder, manifest)
-    return [printable(fault) for fault in [*faults, *_page_faults(folder, manifest)]]
+    faults = _file_faults(folder, manifest) + _foreign_faults(folder, manifest)
+    if not faults:  # contents of damaged or missing files would only repeat the same news
+        faults = _content_faults(folder, manifest)
+    faults += _card_faults(folder, manifest)
+    if not (folder / REPORT).is_file():
+        faults.append(f"{REPORT}: missing. Run `datagen report {folder}`.")
+    return [printable(fault) for fault in faults]
+
+
+def published_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
+    """What publishing again would mend: files and card that are not what the manifest says."""
+    return _file_faults(folder, manifest) + _card_faults(folder, manifest)
 
 
 def _file_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
@@ -57,6 +66,11 @@ def _file_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
             for name in ("size_bytes", "sha256")
             if found[name] != told[name]
         ][:1]
+    return faults
+
+
+def _foreign_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
+    faults: list[str] = []
     listed = {file["path"] for file in manifest["files"]}
     for part in ("data", "rejects", "replies"):
         for path in sorted((folder / part).glob("*.parquet")):
@@ -66,20 +80,16 @@ def _file_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
     return faults
 
 
-def _page_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
-    faults: list[str] = []
+def _card_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
     if not (folder / CARD).is_file():
-        faults.append(f"{CARD}: missing. {AGAIN}")
-    else:
-        try:
-            expected = card_text(manifest).encode()
-            if (folder / CARD).read_bytes() != expected:
-                faults.append(f"{CARD}: not the card of this manifest. {AGAIN}")
-        except (LookupError, TypeError, ValueError, UndefinedError) as error:
-            faults.append(f"{MANIFEST}: damaged, no card can be made from it ({error}). {ANEW}")
-    if not (folder / REPORT).is_file():
-        faults.append(f"{REPORT}: missing. Run `datagen report {folder}`.")
-    return faults
+        return [f"{CARD}: missing. {AGAIN}"]
+    try:
+        expected = card_text(manifest).encode()
+    except (LookupError, TypeError, ValueError, UndefinedError) as error:
+        return [f"{MANIFEST}: damaged, no card can be made from it ({error}). {AGAIN}"]
+    if (folder / CARD).read_bytes() != expected:
+        return [f"{CARD}: not the card of this manifest. {AGAIN}"]
+    return []
 
 
 def _content_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
