@@ -8,15 +8,9 @@ import typer
 
 def _apply(context: typer.Context, value: Path | None) -> Path | None:
     if value is not None:
-        from vargpt_schema.config_file import read_options  # with it comes pyarrow
+        from vargpt_schema.config_file import set_defaults  # with it comes pyarrow
 
-        parameters = {
-            name.lstrip("-"): param.name
-            for param in context.command.params
-            for name in param.opts
-            if param.name not in (None, "config", "help")
-        }
-        context.default_map = {**(context.default_map or {}), **read_options(value, parameters)}
+        set_defaults(context, value)
     return value
 
 

@@ -3,8 +3,20 @@
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from vargpt_schema.errors import UserError
+
+
+def set_defaults(context: Any, path: Path) -> None:
+    """Make a file's options the defaults of a command; `context` is click's, for that command."""
+    parameters = {
+        name.lstrip("-"): param.name
+        for param in context.command.params
+        for name in param.opts
+        if param.name not in (None, "config", "help")
+    }
+    context.default_map = {**(context.default_map or {}), **read_options(path, parameters)}
 
 
 def read_options(path: Path, parameters: Mapping[str, str]) -> dict[str, str]:
