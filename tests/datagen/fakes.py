@@ -49,7 +49,7 @@ class CannedWriter:
         self.asked.append(caption)
         texts = self.bad.get(caption)
         text = texts.pop(0) if texts else good_reply(caption)
-        return Reply(text, "stop", "fake-1", 10, 4, 5)
+        return Reply(text, "stop", "fake-1", 10, 4, 5, 0.001)
 
 
 def good_reply(caption: str) -> str:

@@ -205,6 +205,7 @@ def test_dry_run_shows_a_request_and_its_cost_and_writes_nothing(tmp_path: Path)
 
 def test_many_shards_hold_the_rows_in_order(tmp_path: Path):
     from vargpt_datagen import build_130k as module
+    from vargpt_datagen.asking import RowsToWrite, asked_rows
     from vargpt_datagen.folder import BuildFolder
     from vargpt_datagen.publishing import publish
 
@@ -213,8 +214,11 @@ def test_many_shards_hold_the_rows_in_order(tmp_path: Path):
     whole = INSTRUCT.read(tmp_path / "build")
     inputs = module.open_inputs(config)
     folder = BuildFolder(tmp_path / "build")
-    written = module._write(config, inputs, folder)
-    files = publish(folder, written, plan=inputs.plan, requests=inputs.requests, rows_per_shard=40)
+    rows = RowsToWrite(inputs.plan, inputs.requests, config.rows, inputs.endpoint, config.writer)
+    with asked_rows(rows, folder) as asked:
+        files = publish(
+            folder, asked.written, plan=inputs.plan, requests=inputs.requests, rows_per_shard=40
+        )
     assert [file["path"] for file in files[:3]] == [
         f"data/train-0000{number}-of-00003.parquet" for number in range(3)
     ]

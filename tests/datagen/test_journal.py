@@ -14,7 +14,7 @@ from vargpt_datagen.reply import Reply
 from vargpt_schema import UserError
 
 REQUEST = "ab" * 32
-REPLY = Reply("text", "stop", "fake-1", 10, 4, 5)
+REPLY = Reply("text", "stop", "fake-1", 10, 4, 5, 0.5)
 
 
 def test_replies_come_back_in_order_of_attempt(tmp_path: Path):
@@ -54,7 +54,7 @@ from vargpt_datagen.journal import Journal
 from vargpt_datagen.reply import Reply
 journal = Journal(Path(sys.argv[1]), replies_per_commit=1)
 for number in range(500):
-    journal.add(f"{number:064x}", 1, Reply(str(number), "stop", "fake-1", 1, 0, 1))
+    journal.add(f"{number:064x}", 1, Reply(str(number), "stop", "fake-1", 1, 0, 1, None))
 print("written", flush=True)
 time.sleep(60)
 """
@@ -91,7 +91,7 @@ def test_another_database_is_no_journal(tmp_path: Path):
         database.execute("CREATE TABLE replies (a TEXT)")
         database.execute("INSERT INTO replies VALUES ('x')")
     database.close()
-    with pytest.raises(UserError, match=DAMAGED):
+    with pytest.raises(UserError, match="a journal of format 0 found, this release writes 1"):
         Journal(tmp_path / "j", replies_per_commit=1)
 
 

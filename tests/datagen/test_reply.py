@@ -10,7 +10,7 @@ from vargpt_datagen.reply import Pair, Reply, Unusable, read_pair
 
 
 def reply(text: str, finish_reason: str = "stop") -> Reply:
-    return Reply(text, finish_reason, "fake-1", 0, 0, 0)
+    return Reply(text, finish_reason, "fake-1", 0, 0, 0, 0.0)
 
 
 def test_a_json_object_with_both_keys_is_a_pair():

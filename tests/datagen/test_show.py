@@ -103,7 +103,7 @@ def test_a_dry_run_writes_seeds_out_and_keeps_its_lines():
     }
     pools = Pools(seeds=seeds, pairs=shipped_shot_pairs())
     hostile = RequestWriter(requests.source, pools, model="fake-1", shots="pairs")
-    lines = dry_run_text(plan, hostile, rows=20).split("\n")
+    lines = dry_run_text(plan, hostile, 20, None).split("\n")
     assert "- The request: Ask\\x1b[2J." in lines
     assert all(line.isprintable() for line in lines)
 

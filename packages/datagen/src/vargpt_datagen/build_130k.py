@@ -4,38 +4,34 @@ Paper, Section 4.2 and Appendix 8: captions, seeds of three pools and four shots
 writes the user's request and the assistant's sentence.
 """
 
-import asyncio
 import dataclasses
 import json
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vargpt_datagen.asking import Asked, RowsToWrite, asked_rows
 from vargpt_datagen.caption_parquet import ParquetCaptions
 from vargpt_datagen.caption_source import CaptionSource, WorldCaptions
 from vargpt_datagen.card import card_text
 from vargpt_datagen.dry_run import dry_run_text
+from vargpt_datagen.endpoint.address import Endpoint, read_key
 from vargpt_datagen.folder import BuildFolder, disk_faults_are_said, write_text
-from vargpt_datagen.journal import Journal
 from vargpt_datagen.manifest import FORMAT, command_line, read_manifest, sorted_counts, versions
-from vargpt_datagen.offline import OfflineWriter
 from vargpt_datagen.plan import NUM_SHOTS, PLAN_VERSION, Plan, PlanConfig, reserve_size
 from vargpt_datagen.pools import read_seeds, shipped_seeds, shipped_shot_pairs
-from vargpt_datagen.progress import progress
 from vargpt_datagen.publishing import publish
 from vargpt_datagen.report import expect_image_root, make_report
 from vargpt_datagen.request import Pools, RequestWriter, Shots
 from vargpt_datagen.verify import published_faults
-from vargpt_datagen.writing import RowWriting, Tally, Written
+from vargpt_datagen.writer_config import OFFLINE, WriterConfig, endpoint_for, identity_of
 from vargpt_schema import UserError
 
 ROWS_IN_PAPER = 130_000
-FREE_REPLIES_PER_COMMIT = 1_000  # offline replies cost nothing to make again
-OFFLINE_IN_FLIGHT = 16  # the offline writer never waits; more would only take memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +47,7 @@ class Build130kConfig:
     shots: Shots = "pairs"
     shot_sets: int | None = None  # None: random shots for every row
     work_dir: Path | None = None  # journal and lock; None: OUT/.work
+    writer: WriterConfig = field(default_factory=WriterConfig)
 
 
 class Built(NamedTuple):
@@ -60,6 +57,7 @@ class Built(NamedTuple):
     num_rows: int
     num_rejects: int
     was_finished: bool  # nothing was left to do
+    usd: float | None = None  # paid for this folder so far; None: offline, or price unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +68,7 @@ class Inputs:
     pools: Pools
     plan: Plan
     requests: RequestWriter
+    endpoint: Endpoint | None  # None: the offline writer
 
 
 def build_130k(config: Build130kConfig) -> Built:
@@ -79,11 +78,13 @@ def build_130k(config: Build130kConfig) -> Built:
     """
     inputs = open_inputs(config)
     folder = build_folder(config, inputs.source)
+    if inputs.endpoint and not folder.manifest.exists():
+        read_key(inputs.endpoint, config.writer.key_env)  # before anything is written
     print(f"building in {folder.root}", file=sys.stderr)
     folder.make()
     with disk_faults_are_said(folder.root), folder.locked():
         folder.sweep()
-        identity = _identity(config, inputs)
+        identity = identity_130k(config, inputs)
         folder.expect_config(identity)
         built = _finished(folder, config.rows) or _build(config, inputs, folder, identity)
         if not folder.report.exists():
@@ -96,26 +97,44 @@ def build_130k(config: Build130kConfig) -> Built:
 def _build(
     config: Build130kConfig, inputs: Inputs, folder: BuildFolder, identity: dict[str, Any]
 ) -> Built:
+    rows = RowsToWrite(inputs.plan, inputs.requests, config.rows, inputs.endpoint, config.writer)
+    with asked_rows(rows, folder) as asked:
+        return publish_130k(inputs, folder, identity, asked)
+
+
+def publish_130k(
+    inputs: Inputs, folder: BuildFolder, identity: dict[str, Any], asked: Asked
+) -> Built:
+    """Shards, card and manifest of rows that have been written."""
     started = time.monotonic()
-    written = _write(config, inputs, folder)
-    files = publish(folder, written, plan=inputs.plan, requests=inputs.requests)
-    manifest = _manifest(inputs, identity, written, files)
+    written = asked.written
+    files = publish(
+        folder, written, plan=inputs.plan, requests=inputs.requests, replies=asked.journal
+    )
+    manifest = _manifest(inputs, identity, asked, files)
     write_text(folder.card, card_text(manifest))
     write_text(folder.manifest, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
     print(f"published in {time.monotonic() - started:.1f} s", file=sys.stderr)
-    return Built(folder.root, len(written.rows), len(written.rejects), was_finished=False)
+    return Built(
+        folder.root,
+        len(written.rows),
+        len(written.rejects),
+        was_finished=False,
+        usd=asked.usage.usd if asked.journal else None,
+    )
 
 
 def dry_run_130k(config: Build130kConfig) -> str:
     """One rendered request, calls, tokens and USD of a build; nothing is written."""
     inputs = open_inputs(config)
-    return dry_run_text(inputs.plan, inputs.requests, config.rows)
+    return dry_run_text(inputs.plan, inputs.requests, config.rows, inputs.endpoint)
 
 
 def open_inputs(config: Build130kConfig) -> Inputs:
     """Captions, pools, plan and request writer of a configuration."""
     if config.rows < 1:
         raise UserError(f"--rows {config.rows}: at least 1 was expected. Give the rows to build.")
+    endpoint = endpoint_for(config.writer)
     if config.image_root is not None:
         expect_image_root(config.image_root)
     source = (
@@ -134,8 +153,14 @@ def open_inputs(config: Build130kConfig) -> Inputs:
             shot_sets=config.shot_sets,
         )
     )
-    requests = RequestWriter(source, pools, model=OfflineWriter.model, shots=config.shots)
-    return Inputs(source=source, pools=pools, plan=plan, requests=requests)
+    requests = RequestWriter(
+        source,
+        pools,
+        model=identity_of(config.writer, endpoint)["model"],
+        shots=config.shots,
+        parameters=endpoint.parameters if endpoint else None,
+    )
+    return Inputs(source=source, pools=pools, plan=plan, requests=requests, endpoint=endpoint)
 
 
 def build_folder(config: Build130kConfig, source: CaptionSource) -> BuildFolder:
@@ -169,7 +194,7 @@ def _fewest_captions() -> int:
     return next(size for size in count(1) if size - reserve_size(size) > NUM_SHOTS)
 
 
-def _identity(config: Build130kConfig, inputs: Inputs) -> dict[str, Any]:
+def identity_130k(config: Build130kConfig, inputs: Inputs) -> dict[str, Any]:
     """What must not change between two runs on one folder; `rows` may grow."""
     return {
         "set": "130k",
@@ -181,8 +206,7 @@ def _identity(config: Build130kConfig, inputs: Inputs) -> dict[str, Any]:
         "pools_sha256": inputs.pools.fingerprint(),
         "shots": config.shots,
         "shot_sets": config.shot_sets,
-        "writer": "offline",
-        "model": OfflineWriter.model,
+        **identity_of(config.writer, inputs.endpoint),
         "request_form_sha256": inputs.requests.form_sha256,
         "plan_version": PLAN_VERSION,
     }
@@ -200,45 +224,23 @@ def _finished(folder: BuildFolder, rows: int) -> Built | None:
     return Built(folder.root, counts["rows"], counts["rejects"], was_finished=True)
 
 
-def _write(config: Build130kConfig, inputs: Inputs, folder: BuildFolder) -> Written:
-    journal = Journal(folder.journal, replies_per_commit=FREE_REPLIES_PER_COMMIT)
-    try:
-        with progress("rows") as show:
-
-            def on_progress(tally: Tally) -> None:
-                rejected = sum(tally.rejected.values())
-                note = f"{tally.accepted:,} accepted, {rejected:,} rejected"
-                show(tally.accepted, config.rows, note)
-
-            writing = RowWriting(
-                plan=inputs.plan,
-                requests=inputs.requests,
-                writer=OfflineWriter(),
-                journal=journal,
-                in_flight=OFFLINE_IN_FLIGHT,
-                on_progress=on_progress,
-            )
-            written = asyncio.run(writing.write(config.rows))
-            on_progress(writing.tally)
-            return written
-    finally:
-        journal.close()
-
-
 def _manifest(
     inputs: Inputs,
     identity: dict[str, Any],
-    written: Written,
+    asked: Asked,
     files: list[dict[str, object]],
 ) -> dict[str, Any]:
-    defaults = {field.name: field.default for field in dataclasses.fields(Build130kConfig)}
+    defaults = {each.name: each.default for each in dataclasses.fields(Build130kConfig)}
+    defaults |= {"writer": OFFLINE, "model": None}
     seeds = [seed for kind in inputs.pools.seeds.values() for seed in kind]
+    written, usage, _ = asked
     tally = written.tally
+    asked_for = {**identity, "model": identity["model"] if inputs.endpoint else None}
     return {
         "format": FORMAT,
         "name": f"{inputs.source.title}-130K",
         "set": "130k",
-        "command": command_line("build-130k", identity, defaults),
+        "command": command_line("build-130k", asked_for, defaults),
         "config": identity,
         "captions": {
             "source": inputs.source.name,
@@ -255,17 +257,18 @@ def _manifest(
         "counts": {
             "rows": len(written.rows),
             "rejects": len(written.rejects),
+            **({"open_rows": written.num_open} if written.num_open else {}),
             "judged_replies": tally.asked + tally.replayed,
             "distinct_prompts": len({row.prompt for row in written.rows}),
             "distinct_answers": len({row.answer for row in written.rows}),
         },
         "rejects_by_reason": sorted_counts(tally.rejected),
         "tokens": {
-            "prompt": tally.prompt_tokens,
-            "cached": tally.cached_tokens,
-            "completion": tally.completion_tokens,
+            "prompt": usage.prompt_tokens,
+            "cached": usage.cached_tokens,
+            "completion": usage.completion_tokens,
         },
-        "usd": 0.0,  # the offline writer bills nothing
+        "usd": None if usage.num_unpriced else usage.usd,
         "versions": versions(),
         "files": files,
     }

@@ -56,6 +56,36 @@ def build_130k(
         Path | None,
         typer.Option(help="Local folder for journal and lock.", show_default="OUT/.work"),
     ] = None,
+    writer: Annotated[
+        str, typer.Option(help="offline, deepseek, or the base URL of a host.", metavar="NAME|URL")
+    ] = "offline",
+    model: Annotated[
+        str | None, typer.Option(help="Model of the host.", show_default="deepseek-flash there")
+    ] = None,
+    key_env: Annotated[
+        str | None,
+        typer.Option(
+            help="Environment variable with the key; none: send no key.",
+            metavar="NAME",
+            show_default="DEEPSEEK_API_KEY or OPENAI_API_KEY",
+        ),
+    ] = None,
+    price: Annotated[
+        str | None,
+        typer.Option(
+            help="USD per million tokens.", metavar="IN,OUT[,CACHED]", show_default="the table's"
+        ),
+    ] = None,
+    in_flight: Annotated[int, typer.Option(help="Requests at once, at most.")] = 256,
+    max_usd: Annotated[
+        float | None,
+        typer.Option(
+            help="Never spend more on this folder, earlier runs included.", show_default="no cap"
+        ),
+    ] = None,
+    reply_timeout: Annotated[
+        float, typer.Option(help="Seconds until a request without a reply is sent again.")
+    ] = 600.0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print one request, tokens and USD; write nothing.")
     ] = False,
@@ -63,6 +93,7 @@ def build_130k(
 ) -> None:
     """Build 130,000 requests to draw a picture, by default from the sample world, offline."""
     from vargpt_datagen import build_130k as build
+    from vargpt_datagen.writer_config import WriterConfig
 
     settings = build.Build130kConfig(
         out=out,
@@ -74,6 +105,15 @@ def build_130k(
         shots=shots,
         shot_sets=shot_sets,
         work_dir=work_dir,
+        writer=WriterConfig(
+            name=writer,
+            model=model,
+            key_env=key_env,
+            price=price,
+            in_flight=in_flight,
+            max_usd=max_usd,
+            reply_timeout_s=reply_timeout,
+        ),
     )
     if dry_run:
         typer.echo(build.dry_run_130k(settings))
@@ -84,7 +124,8 @@ def build_130k(
     if built.was_finished:
         typer.echo(f"{built.num_rows:,} rows were published already, nothing to do -> {built.out}")
     else:
-        typer.echo(f"{built.num_rows:,} rows, {built.num_rejects:,} rejects -> {built.out}")
+        paid = "" if built.usd is None else f", {built.usd:.2f} USD"
+        typer.echo(f"{built.num_rows:,} rows, {built.num_rejects:,} rejects{paid} -> {built.out}")
 
 
 @app.command(epilog="Example: datagen verify ./130k-world")

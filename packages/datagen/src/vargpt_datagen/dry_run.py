@@ -1,10 +1,12 @@
 """`--dry-run`: one rendered request and what all of them would come to; writes nothing."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from vargpt_datagen.endpoint.address import Endpoint
 from vargpt_datagen.plan import NUM_SHOTS, Plan
-from vargpt_datagen.prices import PRICES
+from vargpt_datagen.prices import PRICES, Price
 from vargpt_datagen.printable import printable_lines
 from vargpt_datagen.request import RequestWriter
 
@@ -27,8 +29,8 @@ class Sizes(NamedTuple):
         return self.system + self.shots + self.rest
 
 
-def dry_run_text(plan: Plan, requests: RequestWriter, rows: int) -> str:
-    """What a build would send and cost."""
+def dry_run_text(plan: Plan, requests: RequestWriter, rows: int, endpoint: Endpoint | None) -> str:
+    """What a build would send and cost; without an endpoint it would be sent nowhere."""
     sizes = _sizes(plan, requests, rows)
     calls = math.ceil(rows * (1 + SPARE_SHARE))
     first = requests.request(plan.row(0))
@@ -53,11 +55,11 @@ def dry_run_text(plan: Plan, requests: RequestWriter, rows: int) -> str:
         "== prefix cache, best case",
         *_cache_lines(sizes, calls, shot_sets),
         "",
-        "== USD (offline writer: 0)",
+        f"== USD ({_to_whom(endpoint)})",
         f"{'model':<16} {'since':<10} {'no cache':>9} {'random shots':>13} {'shot sets':>10}  note",
     ]
     sets = shot_sets or 256
-    for price in PRICES:
+    for price in _prices(endpoint):
         usd = [
             price.cost_usd(
                 prompt_tokens=round(calls * sizes.prompt),
@@ -71,6 +73,19 @@ def dry_run_text(plan: Plan, requests: RequestWriter, rows: int) -> str:
             f"  {price.note}"
         )
     return "\n".join(lines)
+
+
+def _to_whom(endpoint: Endpoint | None) -> str:
+    if endpoint is None:
+        return "offline writer: 0; what endpoints would cost:"
+    known = "" if endpoint.tariff else "; its price is not known, give --price IN,OUT"
+    return f"{endpoint.model} at {endpoint.url}{known}"
+
+
+def _prices(endpoint: Endpoint | None) -> Sequence[Price]:
+    if endpoint is None or endpoint.tariff is None:
+        return PRICES
+    return tuple(dict.fromkeys(endpoint.tariff))
 
 
 def cache_share(sizes: Sizes, calls: int, shot_sets: int | None) -> float:

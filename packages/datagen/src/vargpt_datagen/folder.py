@@ -29,6 +29,7 @@ class BuildFolder:
         self.work_dir = work_dir or self.work
         self.data = root / "data"
         self.rejects = root / "rejects"
+        self.replies = root / "replies"
         self.manifest = root / MANIFEST
         self.card = root / CARD
         self.report = root / REPORT
@@ -138,7 +139,7 @@ class BuildFolder:
 
     def sweep(self) -> None:
         """Remove what a killed process left half written."""
-        for part in (self.root, self.work, self.data, self.rejects):
+        for part in (self.root, self.work, self.data, self.rejects, self.replies):
             for stale in part.glob(".*.tmp-*"):
                 stale.unlink()
 

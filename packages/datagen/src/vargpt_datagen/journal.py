@@ -4,16 +4,19 @@ One SQLite file in WAL mode with one writer process. A reply's key is its reques
 its attempt; where two rows have one key, the first counts, so journals merge by appending.
 """
 
+import dataclasses
 import shlex
 import sqlite3
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from vargpt_datagen.printable import printable
 from vargpt_datagen.reply import Reply
-from vargpt_schema import UserError
+from vargpt_schema import ReplyRecord, UserError
 
 _CREATE = """
-CREATE TABLE IF NOT EXISTS replies (
+CREATE TABLE replies (
     request_sha256 BLOB NOT NULL,
     attempt INTEGER NOT NULL,
     text TEXT NOT NULL,
@@ -21,19 +24,45 @@ CREATE TABLE IF NOT EXISTS replies (
     model TEXT NOT NULL,
     prompt_tokens INTEGER NOT NULL,
     cached_tokens INTEGER NOT NULL,
-    completion_tokens INTEGER NOT NULL
+    completion_tokens INTEGER NOT NULL,
+    usd REAL
 )
 """
+# One row a run: USD of requests that were sent and have no reply here, but may have been billed.
+_CREATE_RUNS = "CREATE TABLE runs (at_risk_usd REAL NOT NULL)"
+_FORMAT = 1  # of these tables, kept as SQLite's user_version
 # Rows are appended, and looked up only by a run that finds some there already. An index kept from
 # the start would cost ten times the insert: its keys are hashes, so every commit touches all of it.
 _INDEX = "CREATE INDEX IF NOT EXISTS by_request ON replies (request_sha256, attempt)"
-_INSERT = "INSERT INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT = "INSERT INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 # Kinds of failure that lie in the file itself; all others are the disk's.
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 _SELECT = (
-    "SELECT text, finish_reason, model, prompt_tokens, cached_tokens, completion_tokens, "
+    "SELECT text, finish_reason, model, prompt_tokens, cached_tokens, completion_tokens, usd, "
     "min(rowid) FROM replies WHERE request_sha256 = ? GROUP BY attempt ORDER BY attempt"
 )
+_COLUMNS = [field.name for field in dataclasses.fields(ReplyRecord)][1:]
+_SELECT_ALL = (
+    "SELECT request_sha256, attempt, text, finish_reason, model, prompt_tokens, cached_tokens, "
+    "completion_tokens, usd, min(rowid) FROM replies "
+    "GROUP BY request_sha256, attempt ORDER BY request_sha256, attempt"
+)
+# total() of what is unknown in every row would be 0, sum() is NULL.
+_SELECT_USAGE = (
+    "SELECT total(prompt_tokens), total(cached_tokens), total(completion_tokens), sum(usd), "
+    f"count(*), count(*) - count(usd) FROM ({_SELECT_ALL})"
+)
+
+
+class JournalUsage(NamedTuple):
+    """What all replies of a journal came to."""
+
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    usd: float | None  # of those with a price; None: no price known
+    num_replies: int
+    num_unpriced: int
 
 
 class Journal:
@@ -43,12 +72,18 @@ class Journal:
         self.path = path
         self._replies_per_commit = replies_per_commit
         self._pending: list[tuple[object, ...]] = []
+        self._run: int | None = None  # row of this run, once it has put money at risk
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path)
             (mode,) = self._db.execute("PRAGMA journal_mode=WAL").fetchone()
             self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.execute(_CREATE)
+            if self._is_new():
+                self._db.execute("BEGIN")  # all of it or nothing, should the process be killed
+                self._db.execute(_CREATE)
+                self._db.execute(_CREATE_RUNS)
+                self._db.execute(f"PRAGMA user_version={_FORMAT}")
+                self._db.commit()
             (is_empty,) = self._db.execute("SELECT NOT EXISTS (SELECT 1 FROM replies)").fetchone()
             self.was_empty = bool(is_empty)  # when it was opened
             if not self.was_empty:
@@ -62,6 +97,17 @@ class Journal:
                 "Put the journal on a local disk with --work-dir DIR."
             )
 
+    def _is_new(self) -> bool:
+        """Whether the tables are still to be made; UserError for those of another release."""
+        (found,) = self._db.execute("PRAGMA user_version").fetchone()
+        (num_tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if num_tables and found != _FORMAT:
+            raise UserError(
+                f"{self.path}: a journal of format {found} found, this release writes {_FORMAT}. "
+                "Use the release that wrote it, or choose another folder with --out DIR."
+            )
+        return found != _FORMAT
+
     def replies(self, request_sha256: str) -> list[Reply]:
         """Committed replies to one request, in the order they came.
 
@@ -72,6 +118,66 @@ class Journal:
         except sqlite3.Error as error:
             raise journal_error(self.path, error) from error
         return [Reply(*row[:-1]) for row in rows]
+
+    def take_over(self, records: Iterable[ReplyRecord]) -> None:
+        """Add replies published earlier, as if they had been here when the file was opened."""
+        rows = (
+            (bytes.fromhex(each.request_sha256), each.attempt, each.text, each.finish_reason,
+             each.model, each.prompt_tokens, each.cached_tokens, each.completion_tokens, each.usd)
+            for each in records
+        )  # fmt: skip
+        try:
+            with self._db:
+                self._db.executemany(_INSERT, rows)
+                self._db.execute(_INDEX)
+        except sqlite3.Error as error:
+            raise journal_error(self.path, error) from error
+        self.was_empty = False
+
+    def records(self) -> Iterator[ReplyRecord]:
+        """Every reply once, ordered by request and attempt: the same for whatever order they came.
+
+        UserError when the file is damaged.
+        """
+        self.index()
+        try:
+            for request_sha256, *values, _ in self._db.execute(_SELECT_ALL):
+                columns = dict(zip(_COLUMNS, values, strict=True))
+                yield ReplyRecord(request_sha256=request_sha256.hex(), **columns)
+        except sqlite3.Error as error:
+            raise journal_error(self.path, error) from error
+
+    def usage(self) -> JournalUsage:
+        """Tokens and USD of all replies; UserError when the file is damaged."""
+        self.index()
+        try:
+            (row,) = self._db.execute(_SELECT_USAGE).fetchall()
+        except sqlite3.Error as error:
+            raise journal_error(self.path, error) from error
+        prompt, cached, completion, usd, num_replies, num_unpriced = row
+        return JournalUsage(
+            int(prompt), int(cached), int(completion), usd, num_replies, num_unpriced
+        )
+
+    def spent_usd(self) -> float:
+        """USD of the replies, and of requests that earlier runs may have been billed for."""
+        replies_usd = self.usage().usd or 0.0
+        (at_risk_usd,) = self._db.execute("SELECT total(at_risk_usd) FROM runs").fetchone()
+        return replies_usd + at_risk_usd
+
+    def note_at_risk(self, usd: float) -> None:
+        """Note what this run may owe for requests without a reply here; durable at once."""
+        try:
+            with self._db:
+                if self._run is None:
+                    cursor = self._db.execute("INSERT INTO runs VALUES (?)", (usd,))
+                    self._run = cursor.lastrowid
+                else:
+                    self._db.execute(
+                        "UPDATE runs SET at_risk_usd = ? WHERE rowid = ?", (usd, self._run)
+                    )
+        except sqlite3.Error as error:
+            raise journal_error(self.path, error) from error
 
     def index(self) -> None:
         """Commit, and make looking up quick from now on."""

@@ -20,6 +20,7 @@ _RECORDED_PACKAGES = (
     "pyarrow",
     "jinja2",
     "numpy",
+    "openai",
     "rapidfuzz",
     "simplemma",
 )
@@ -137,6 +138,8 @@ def _is_seeds(value: object) -> bool:
 
 
 def _is_money(value: object) -> bool:
+    if value is None:
+        return True
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e12
 
 
@@ -164,7 +167,7 @@ _PARTS = {
         lambda value: _is_counts(value, ("prompt", "cached", "completion")),
         is_required=False,
     ),
-    "usd": _Part("an amount", _is_money, is_required=False),
+    "usd": _Part("an amount, or null where the price is unknown", _is_money, is_required=False),
     "versions": _Part(
         "versions by package",
         lambda value: isinstance(value, dict) and all(map(_is_text, value.values())),

@@ -1,13 +1,16 @@
 """Publishing: rows to shards, each written whole or not at all, then the manifest."""
 
 import hashlib
+import math
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
 
 from vargpt_datagen.caption_source import CaptionSource
 from vargpt_datagen.folder import BuildFolder
+from vargpt_datagen.journal import Journal
 from vargpt_datagen.judging import Accepted, Rejected
 from vargpt_datagen.plan import Plan
 from vargpt_datagen.request import RequestWriter
@@ -16,6 +19,7 @@ from vargpt_schema import (
     IMAGE_GEN,
     INSTRUCT,
     REJECTS,
+    REPLIES,
     Message,
     RejectRecord,
     messages_array,
@@ -26,6 +30,7 @@ ROWS_PER_SHARD = 50_000
 # Names that only a build gives; other files in its folders are not ours to remove.
 _SHARD = "train-[0-9][0-9][0-9][0-9][0-9]-of-[0-9][0-9][0-9][0-9][0-9].parquet"
 _REJECTS = "rejects-[0-9][0-9][0-9][0-9][0-9]-of-[0-9][0-9][0-9][0-9][0-9].parquet"
+_REPLIES = "replies-[0-9][0-9][0-9][0-9][0-9]-of-[0-9][0-9][0-9][0-9][0-9].parquet"
 ROWS_IN_MEMORY = 5_000  # as Python objects, which take ten times the room of Arrow's columns
 
 
@@ -35,9 +40,10 @@ def publish(
     *,
     plan: Plan,
     requests: RequestWriter,
+    replies: Journal | None = None,
     rows_per_shard: int = ROWS_PER_SHARD,
 ) -> list[dict[str, object]]:
-    """Write the shards and rejects of a build; returns what the manifest says of each file.
+    """Write shards, rejects and paid replies; returns what the manifest says of each file.
 
     The old manifest goes first: a folder is published or it is not, never half of each.
     """
@@ -57,10 +63,29 @@ def publish(
         path = folder.rejects / "rejects-00000-of-00001.parquet"
         REJECTS.write(_reject_records(written.rejects, plan, requests.source), path)
         files.append(path)
+    if replies:
+        files += _write_replies(folder, replies, rows_per_shard)
     pa.default_memory_pool().release_unused()
-    for old in {*folder.data.glob(_SHARD), *folder.rejects.glob(_REJECTS)} - {*files}:
+    earlier = (*folder.data.glob(_SHARD), *folder.rejects.glob(_REJECTS))
+    for old in {*earlier, *folder.replies.glob(_REPLIES)} - {*files}:
         old.unlink()
     return [describe(path, folder.root) for path in files]
+
+
+def _write_replies(folder: BuildFolder, journal: Journal, rows_per_shard: int) -> list[Path]:
+    """Every reply of the journal, also those that no row uses: they were paid for."""
+    records = journal.records()
+    num_files = max(math.ceil(journal.usage().num_replies / rows_per_shard), 1)
+    files: list[Path] = []
+    for number in range(num_files):
+        path = folder.replies / f"replies-{number:05d}-of-{num_files:05d}.parquet"
+        slices = [
+            REPLIES.from_records(islice(records, min(ROWS_IN_MEMORY, rows_per_shard - first)))
+            for first in range(0, rows_per_shard, ROWS_IN_MEMORY)
+        ]
+        REPLIES.write(pa.concat_tables(slices), path)
+        files.append(path)
+    return files
 
 
 def describe(path: Path, root: Path) -> dict[str, object]:

@@ -13,12 +13,30 @@ class Reply(NamedTuple):
     prompt_tokens: int  # as billed, cached ones included
     cached_tokens: int
     completion_tokens: int
+    usd: float | None  # by the price when it arrived; None: price unknown
+
+
+# Finish reasons of our own, for requests that ended without a reply; the text says why.
+REFUSED = "http_refusal"  # the endpoint will not answer this request, however often it is sent
+NO_REPLY = "no_reply"  # it answered others, and failed at this one again and again
+_FINAL = {REFUSED: "refused", NO_REPLY: "no_reply"}  # with the reason of the reject
 
 
 class Writer(Protocol):
     """Anything that answers the body of a chat completion request."""
 
     async def complete(self, body: bytes) -> Reply: ...
+
+
+class NotAskedError(Exception):
+    """No reply is there, and none may be asked for."""
+
+
+class NoCalls:
+    """The writer of a run that must not call anybody."""
+
+    async def complete(self, body: bytes) -> Reply:
+        raise NotAskedError(len(body))
 
 
 class Pair(NamedTuple):
@@ -29,14 +47,17 @@ class Pair(NamedTuple):
 
 
 class Unusable(NamedTuple):
-    """A reply without two texts: worth asking for again."""
+    """A reply without two texts."""
 
-    reason: str  # blank, cut_off, malformed_json
+    reason: str  # blank, cut_off, malformed_json, refused, no_reply
     detail: str
+    is_final: bool = False  # asking again would not help
 
 
 def read_pair(reply: Reply) -> Pair | Unusable:
     """The prompt and answer in a reply's JSON object; other keys are ignored."""
+    if reply.finish_reason in _FINAL:
+        return Unusable(_FINAL[reply.finish_reason], reply.text, is_final=True)
     if not reply.text.strip():  # DeepSeek's JSON mode blanks what it could not parse
         return Unusable("blank", f"finish_reason {reply.finish_reason}")
     if reply.finish_reason != "stop":

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from jinja2 import Environment, StrictUndefined
 
@@ -56,7 +56,15 @@ class Request(NamedTuple):
 class RequestWriter:
     """Renders planned rows; the system message is byte-identical for every row."""
 
-    def __init__(self, source: CaptionSource, pools: Pools, *, model: str, shots: Shots) -> None:
+    def __init__(
+        self,
+        source: CaptionSource,
+        pools: Pools,
+        *,
+        model: str,
+        shots: Shots,
+        parameters: Mapping[str, Any] | None = None,  # an endpoint's own, beside the usual ones
+    ) -> None:
         self.source = source
         self.pools = pools
         self._shots: Shots = shots
@@ -83,6 +91,7 @@ class RequestWriter:
                     "temperature": TEMPERATURE,
                     "max_tokens": MAX_OUTPUT_TOKENS,
                     "response_format": {"type": "json_object"},
+                    **(parameters or {}),
                 }
             )[1:]
         )

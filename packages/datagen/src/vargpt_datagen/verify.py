@@ -136,7 +136,7 @@ def _count_faults(manifest: dict[str, Any], rows: pa.Table, rejects: pa.Table) -
         "counts.judged_replies": sum(attempts),
         "counts.distinct_prompts": _num_distinct(content, role, "user"),
         "counts.distinct_answers": _num_distinct(content, role, "assistant"),
-        "config.rows": rows.num_rows,
+        "config.rows": rows.num_rows + manifest["counts"].get("open_rows", 0),
         "generators": _counted(rows.column("generator")),
         "rejects_by_reason": _counted(rejects.column("reason")),
     }

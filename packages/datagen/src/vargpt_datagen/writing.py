@@ -1,14 +1,17 @@
 """Writing: one async step per row, run in waves until every row has an accepted pair."""
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from vargpt_datagen.journal import Journal
 from vargpt_datagen.judging import Accepted, Answered, Rejected, judge
 from vargpt_datagen.plan import Plan
-from vargpt_datagen.reply import Pair, Reply, Writer, read_pair
+from vargpt_datagen.printable import printable
+from vargpt_datagen.reply import NotAskedError, Pair, Reply, Writer, read_pair
 from vargpt_datagen.request import Request, RequestWriter
 from vargpt_schema import UserError
 
@@ -16,6 +19,20 @@ MAX_ATTEMPTS = 3  # replies to one request before an unusable one becomes a reje
 # Requests are rendered, and answers judged, so many at a time: each step then finds its code and
 # tables in the processor's cache, which saves about a quarter of the time of a row.
 _BATCH = 64
+_LONGEST_UNJUDGED_S = 1.0  # a slow endpoint's answers are judged one by one
+# Judged candidates without one accepted row: the endpoint or model is wrong, and money is lost.
+_HOPELESS = 100
+
+Job = tuple[int, Request]  # a position of the plan and its request
+Step = Callable[[Job], Coroutine[Any, Any, None]]
+# How the steps of all jobs are run: one after the other, or many at once over an endpoint.
+Drive = Callable[[Iterable[Job], Step], Awaitable[None]]
+
+
+async def in_turn(jobs: Iterable[Job], step: Step) -> None:
+    """Run one step after the other: for a writer that never waits."""
+    for job in jobs:
+        await step(job)
 
 
 @dataclass(slots=True)
@@ -26,14 +43,6 @@ class Tally:
     rejected: Counter[str] = field(default_factory=Counter)
     replayed: int = 0  # replies taken from the journal
     asked: int = 0  # replies a writer gave in this run
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
-
-    def count(self, reply: Reply) -> None:
-        self.prompt_tokens += reply.prompt_tokens
-        self.cached_tokens += reply.cached_tokens
-        self.completion_tokens += reply.completion_tokens
 
 
 # repr=False: asyncio.run asks a finished task for its repr, which would spell out every row.
@@ -44,6 +53,7 @@ class Written:
     rows: list[Accepted]
     rejects: list[Rejected]
     tally: Tally
+    num_open: int = 0  # rows without text, where nobody was asked
 
 
 class RowWriting:
@@ -56,16 +66,17 @@ class RowWriting:
         requests: RequestWriter,
         writer: Writer,
         journal: Journal,
-        in_flight: int,
+        drive: Drive,
         on_progress: Callable[[Tally], None],
     ) -> None:
         self._plan = plan
         self._requests = requests
         self._writer = writer
         self._journal = journal
-        self._in_flight = in_flight
+        self._drive = drive
         self._on_progress = on_progress
         self._asked: set[str] = set()  # requests of this run, by sha256
+        self._judged_s = time.monotonic()
         self.tally = Tally()
 
     async def write(self, num_rows: int) -> Written:
@@ -84,32 +95,42 @@ class RowWriting:
             outcomes = await self._judge_all(positions)
             failed: list[int] = []
             for row, position in zip(open_rows, positions, strict=True):
-                outcome = outcomes.pop(position)
+                outcome = outcomes.pop(position, None)  # None: nobody was asked
                 if isinstance(outcome, Accepted):
                     rows[row] = outcome
-                else:
+                elif outcome:
                     rejects.append(outcome)
                     failed.append(row)
             positions = self._next_spares(num_spares_used, len(failed))
             num_spares_used += len(failed)
             open_rows = failed
-        return Written([row for row in rows if row is not None], rejects, self.tally)
+        found = [row for row in rows if row is not None]
+        return Written(found, rejects, self.tally, num_open=num_rows - len(found))
 
     async def _judge_all(self, positions: Sequence[int]) -> dict[int, Accepted | Rejected]:
         outcomes: dict[int, Accepted | Rejected] = {}
         answered: list[Answered] = []
-        repeats: list[tuple[int, Request]] = []
-        resumes = not self._journal.was_empty
-        waiting = self._first_asked(self._rendered(positions), repeats)
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(self._in_flight, len(positions))):
-                    group.create_task(self._work(waiting, answered, outcomes, look_up=resumes))
-        except* UserError as errors:
-            raise errors.exceptions[0] from None
+        repeats: list[Job] = []
+
+        def step(look_up: bool) -> Step:
+            async def answer_and_judge(job: Job) -> None:
+                try:
+                    answered.append(await self._answer(*job, look_up=look_up))
+                except NotAskedError:
+                    return
+                now_s = time.monotonic()
+                if len(answered) >= _BATCH or now_s - self._judged_s > _LONGEST_UNJUDGED_S:
+                    self._judged_s = now_s
+                    self._judge(answered, outcomes)
+                    await asyncio.sleep(0)  # a writer that never waits must still let Ctrl-C in
+
+            return answer_and_judge
+
+        jobs = self._first_asked(self._rendered(positions), repeats)
+        await self._drive(jobs, step(look_up=not self._journal.was_empty))
         if repeats:
             self._journal.index()
-            await self._work(iter(repeats), answered, outcomes, look_up=True)
+            await in_turn(repeats, step(look_up=True))
         self._judge(answered, outcomes)
         return outcomes
 
@@ -134,20 +155,6 @@ class RowWriting:
             requests = [self._requests.request(self._plan.row(position)) for position in batch]
             yield from zip(batch, requests, strict=True)
 
-    async def _work(
-        self,
-        waiting: Iterator[tuple[int, Request]],
-        answered: list[Answered],
-        outcomes: dict[int, Accepted | Rejected],
-        *,
-        look_up: bool,
-    ) -> None:
-        for position, request in waiting:
-            answered.append(await self._answer(position, request, look_up=look_up))
-            if len(answered) >= _BATCH:
-                self._judge(answered, outcomes)
-                await asyncio.sleep(0)  # a writer that never waits must still let Ctrl-C in
-
     def _judge(self, answered: list[Answered], outcomes: dict[int, Accepted | Rejected]) -> None:
         """Judge what has been answered since the last time."""
         for each in answered:
@@ -156,8 +163,21 @@ class RowWriting:
                 self.tally.accepted += 1
             else:
                 self.tally.rejected[outcome.reason] += 1
+                self._expect_hope(outcome)
         answered.clear()
         self._on_progress(self.tally)
+
+    def _expect_hope(self, last: Rejected) -> None:
+        if self.tally.accepted or self.tally.rejected.total() < _HOPELESS:
+            return
+        raise UserError(
+            f"not one usable reply in {_HOPELESS} (rejects: {self._reasons()}; the last: "
+            f"{printable(last.detail)[:200]}). What has arrived is kept. Try another --model, or "
+            "look at what it writes with --rows 10 in a new folder."
+        )
+
+    def _reasons(self) -> str:
+        return ", ".join(f"{name} {count}" for name, count in self.tally.rejected.items())
 
     async def _answer(self, position: int, request: Request, *, look_up: bool) -> Answered:
         """The step: one request to a reply that holds a pair, or to its last attempt."""
@@ -167,7 +187,7 @@ class RowWriting:
             attempt += 1
             reply = await self._reply(request, attempt, known)
             found = read_pair(reply)
-            if isinstance(found, Pair) or attempt == MAX_ATTEMPTS:
+            if isinstance(found, Pair) or found.is_final or attempt == MAX_ATTEMPTS:
                 return Answered(position, request, reply, found, attempt)
 
     async def _reply(self, request: Request, attempt: int, known: Sequence[Reply]) -> Reply:
@@ -179,16 +199,14 @@ class RowWriting:
             reply = await self._writer.complete(request.body)
             self._journal.add(request.sha256, attempt, reply)
             self.tally.asked += 1
-        self.tally.count(reply)
         return reply
 
     def _next_spares(self, used: int, wanted: int) -> list[int]:
         try:
             return [self._plan.spare_position(used + number) for number in range(wanted)]
         except IndexError:
-            reasons = ", ".join(f"{name} {count}" for name, count in self.tally.rejected.items())
             raise UserError(
                 f"captions: all {self._plan.num_spares} spare captions are used up and {wanted} "
-                f"rows are still without text (rejects: {reasons}). Give more captions, fewer "
-                "--rows, or another model."
+                f"rows are still without text (rejects: {self._reasons()}). Give more captions, "
+                "fewer --rows, or another model."
             ) from None

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from vargpt_schema.fields import INT, TEXT, optional, required
+from vargpt_schema.fields import FLOAT, INT, TEXT, optional, required
 from vargpt_schema.table import Table, table_schema
 
 
@@ -16,15 +16,16 @@ class ReplyRecord:
     prompt_tokens: int  # as billed by the endpoint, cached ones included
     cached_tokens: int  # prompt tokens billed at the cache price
     completion_tokens: int  # as billed by the endpoint
+    usd: float | None  # by the price known when it arrived; None: no price known
 
 
 REPLIES = Table(
     name="replies",
-    version=1,
+    version=2,
     record=ReplyRecord,
     schema=table_schema(
         "replies",
-        1,
+        2,
         [
             required("request_sha256", TEXT),
             required("attempt", INT),
@@ -34,6 +35,7 @@ REPLIES = Table(
             required("prompt_tokens", INT),
             required("cached_tokens", INT),
             required("completion_tokens", INT),
+            optional("usd", FLOAT),
         ],
     ),
 )

@@ -39,7 +39,7 @@ class OfflineWriter:
         return self._reply(spoilt.text, spoilt.finish_reason)
 
     def _reply(self, text: str, finish_reason: str = "stop") -> Reply:
-        return Reply(text, finish_reason, self.model, 0, 0, 0)
+        return Reply(text, finish_reason, self.model, 0, 0, 0, 0.0)
 
 
 def _pair(caption: str, chance: Chance) -> Pair:

@@ -1,0 +1,1 @@
+"""Text from an OpenAI-compatible endpoint: address and key, sending, pace, money."""

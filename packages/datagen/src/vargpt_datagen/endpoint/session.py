@@ -1,0 +1,101 @@
+"""One run against an endpoint: client, gate, budget and writer, opened and closed together."""
+
+import asyncio
+import gc
+import resource
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from vargpt_datagen.endpoint.address import Endpoint
+from vargpt_datagen.endpoint.client import Client
+from vargpt_datagen.endpoint.gate import Gate
+from vargpt_datagen.endpoint.key import Key
+from vargpt_datagen.endpoint.money import Budget
+from vargpt_datagen.endpoint.writer import EndpointWriter
+from vargpt_datagen.journal import Journal
+from vargpt_datagen.writer_config import WriterConfig
+
+_FILES_BESIDES_SOCKETS = 64
+
+
+class Session:
+    """What a run needs to get replies, and what it can tell of them."""
+
+    def __init__(self, writer: EndpointWriter, gate: Gate, budget: Budget | None) -> None:
+        self.writer = writer
+        self.gate = gate
+        self.budget = budget
+
+    def note(self, done: int, total: int) -> str:
+        """In flight, 429s, failures, USD and cache share, for the progress line."""
+        traffic = self.writer.traffic
+        parts = [f"{self.gate.in_flight:,} in flight", f"429: {traffic.busy:,}"]
+        if traffic.failed:
+            parts.append(f"failed: {traffic.failed:,}")
+        if self.budget:
+            spent = self.budget.spent_usd
+            usd = f"{spent:.2f} USD"
+            if done:
+                usd += f" of about {spent / done * total:.2f}"
+            parts.append(usd)
+        else:
+            parts.append("USD unknown")
+        if traffic.prompt_tokens:
+            parts.append(f"cache {traffic.cached_tokens / traffic.prompt_tokens:.0%}")
+        return ", ".join(parts)
+
+
+@asynccontextmanager
+async def endpoint_session(
+    endpoint: Endpoint,
+    key: Key | None,
+    config: WriterConfig,
+    journal: Journal,
+    *,
+    max_output_tokens: int,
+) -> AsyncIterator[Session]:
+    """Open a run; at its end what stays uncertain about money is noted in the journal."""
+    in_flight = _affordable_in_flight(config.in_flight)
+    gate = Gate(in_flight)
+    budget = None
+    if endpoint.tariff:
+        budget = Budget(
+            endpoint.tariff,
+            cap_usd=config.max_usd,
+            earlier_usd=journal.spent_usd(),
+            note_at_risk=journal.note_at_risk,
+        )
+    client = Client(endpoint, key, in_flight=in_flight, reply_timeout_s=config.reply_timeout_s)
+    writer = EndpointWriter(endpoint, client, gate, budget, max_output_tokens=max_output_tokens)
+    _calm_garbage_collection()
+    try:
+        yield Session(writer, gate, budget)
+    finally:
+        if budget:
+            budget.close()
+        await asyncio.shield(client.close())
+
+
+def _affordable_in_flight(wanted: int) -> int:
+    """As many as there may be open sockets; the soft limit is raised as far as allowed."""
+    needed = wanted + _FILES_BESIDES_SOCKETS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        most = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        if most < needed:
+            wanted = max(most - _FILES_BESIDES_SOCKETS, 1)
+            print(
+                f"this system allows {hard:,} open files: {wanted:,} requests in flight at most "
+                "(raise it with ulimit -n)",
+                file=sys.stderr,
+            )
+    return wanted
+
+
+def _calm_garbage_collection() -> None:
+    """What is loaded by now stays; requests come and go in thousands, hardly any in cycles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)

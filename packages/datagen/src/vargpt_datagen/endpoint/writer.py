@@ -1,0 +1,206 @@
+"""The writer over an endpoint: one request to one reply, sent again where that makes sense."""
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    wait_random_exponential,
+)
+
+from vargpt_datagen.endpoint.address import Endpoint
+from vargpt_datagen.endpoint.client import Client
+from vargpt_datagen.endpoint.completion import Completion
+from vargpt_datagen.endpoint.failure import BusyError, RefusedError, StoppedError, UnansweredError
+from vargpt_datagen.endpoint.gate import Gate
+from vargpt_datagen.endpoint.money import Budget, CapReachedError
+from vargpt_datagen.endpoint.pacer import Outcome
+from vargpt_datagen.reply import NO_REPLY, REFUSED, Reply
+from vargpt_schema import UserError
+
+MAX_TRIES = 8  # of one request that fails, waiting about a minute in all
+PATIENCE_S = 60.0  # without any reply, before a request that keeps failing is given up
+BUSY_PATIENCE_S = 600.0  # the same while the endpoint says that it is busy
+LONGEST_RETRY_AFTER_S = 300.0
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
+_BUSY_TRIES_BEFORE_DOUBLING = 3
+
+_backoff_s = wait_random_exponential(multiplier=_FIRST_WAIT_S, max=_LONGEST_WAIT_S)
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What has gone back and forth in this run, for the display."""
+
+    answered: int = 0
+    busy: int = 0  # HTTP 429
+    failed: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    last_failure: str = ""
+    last_answer_s: float | None = None  # monotonic
+
+
+@dataclass(slots=True)
+class _Tries:
+    """What has happened to one request."""
+
+    started_s: float
+    busy: int = 0
+    failed: int = 0
+    retry_after_s: float | None = None
+    detail: str = field(default="")
+
+
+class EndpointWriter:
+    """Answers request bodies; at most as many at once as the gate lets in."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        client: Client,
+        gate: Gate,
+        budget: Budget | None,  # None: price unknown
+        *,
+        max_output_tokens: int,
+    ) -> None:
+        self._endpoint = endpoint
+        self._client = client
+        self._gate = gate
+        self._budget = budget
+        self._max_output_tokens = max_output_tokens
+        self.traffic = Traffic()
+
+    async def complete(self, body: bytes) -> Reply:
+        """The reply, or what stands for one: REFUSED or NO_REPLY.
+
+        UserError when the run cannot go on; no request is sent from then on.
+        """
+        tries = _Tries(self._gate.now())
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type((BusyError, UnansweredError)),
+            wait=lambda state: self._wait_s(state, tries),
+            stop=lambda _: self._gives_up(tries),
+            sleep=self._gate.pause,
+            reraise=True,
+        )
+        try:
+            return await retrying(self._send, body, tries)
+        except RefusedError as refusal:
+            return _without_text(REFUSED, str(refusal))
+        except (BusyError, UnansweredError) as failure:
+            if self._is_alive_since(tries.started_s):
+                return _without_text(NO_REPLY, str(failure))
+            raise self._stop(self._dead(failure)) from None
+        except StoppedError as stopped:
+            raise self._stop(f"{stopped}; what has arrived is kept.") from None
+        except CapReachedError as reached:
+            raise self._stop(
+                f"{reached}. What has arrived is kept: raise --max-usd and run the same command."
+            ) from None
+
+    async def _send(self, body: bytes, tries: _Tries) -> Reply:
+        await self._gate.enter()
+        outcome: Outcome = "failed"
+        reserved_usd = 0.0
+        try:
+            if self._budget:
+                usd = self._budget.worst_case_usd(len(body), self._max_output_tokens)
+                await self._budget.reserve(usd)
+                reserved_usd = usd
+                self._gate.expect_open()  # the wait for money may have been long
+            completion = await self._client.complete(body)
+            outcome = "answered"
+            return self._paid(completion, reserved_usd)
+        except BusyError as busy:
+            outcome = "busy"
+            tries.busy += 1
+            tries.retry_after_s = busy.retry_after_s
+            self.traffic.busy += 1
+            self._note(tries, busy)
+            if (busy.retry_after_s or 0) > LONGEST_RETRY_AFTER_S:
+                raise StoppedError(
+                    f"{busy}: it asks to wait {busy.retry_after_s:.0f} s. Run the same command "
+                    "after that time"
+                ) from None
+            raise
+        except UnansweredError as failure:
+            tries.failed += 1
+            tries.retry_after_s = None
+            self.traffic.failed += 1
+            self._note(tries, failure)
+            if self._budget and failure.may_be_billed:
+                self._budget.lose(reserved_usd)
+                reserved_usd = 0.0
+            if failure.is_connecting and self.traffic.last_answer_s is None:
+                raise StoppedError(f"{failure}. Check --writer, and that the server runs") from None
+            raise
+        except asyncio.CancelledError:
+            if self._budget and reserved_usd:
+                self._budget.lose(reserved_usd)
+                reserved_usd = 0.0
+            raise
+        finally:
+            if self._budget and outcome != "answered" and reserved_usd:
+                self._budget.settle(reserved_usd, 0.0)
+            self._gate.leave(outcome)
+
+    def _paid(self, completion: Completion, reserved_usd: float) -> Reply:
+        usage = completion.usage
+        usd = None
+        if self._budget:
+            # A server that reports nothing may have billed all that it could.
+            usd = self._budget.price_usd(usage) if usage else reserved_usd
+            self._budget.settle(reserved_usd, usd)
+        prompt, cached, output = usage or (0, 0, 0)
+        self.traffic.answered += 1
+        self.traffic.prompt_tokens += prompt
+        self.traffic.cached_tokens += cached
+        self.traffic.last_answer_s = self._gate.now()
+        text, finish_reason, model, _ = completion
+        return Reply(text, finish_reason, model, prompt, cached, output, usd)
+
+    def _note(self, tries: _Tries, failure: Exception) -> None:
+        tries.detail = self.traffic.last_failure = str(failure)
+
+    def _wait_s(self, state: RetryCallState, tries: _Tries) -> float:
+        """As long as the endpoint asks for, a little more so that not all come back at once."""
+        if tries.retry_after_s is None:
+            return _backoff_s(state)
+        doublings = max(tries.busy - _BUSY_TRIES_BEFORE_DOUBLING, 0)
+        wait_s = tries.retry_after_s * random.uniform(1.0, 1.25) * 2**doublings
+        return max(min(wait_s, LONGEST_RETRY_AFTER_S), tries.retry_after_s)
+
+    def _gives_up(self, tries: _Tries) -> bool:
+        waited_s = self._gate.now() - tries.started_s
+        if tries.failed >= MAX_TRIES:
+            return True
+        if tries.failed > 1 and waited_s > max(PATIENCE_S, self._client.reply_timeout_s):
+            return True
+        return (
+            tries.busy > 0
+            and not self._is_alive_since(self._gate.now() - BUSY_PATIENCE_S)
+            and (waited_s > BUSY_PATIENCE_S)
+        )
+
+    def _is_alive_since(self, time_s: float) -> bool:
+        last_s = self.traffic.last_answer_s
+        return last_s is not None and last_s >= time_s
+
+    def _dead(self, failure: Exception) -> str:
+        return (
+            f"{failure}; no reply to any request for a while. What has arrived is kept: run the "
+            "same command when the endpoint answers again."
+        )
+
+    def _stop(self, message: str) -> UserError:
+        error = UserError(f"{self._endpoint.url}: {message}")
+        self._gate.stop(error)
+        return error
+
+
+def _without_text(finish_reason: str, detail: str) -> Reply:
+    return Reply(detail, finish_reason, "", 0, 0, 0, 0.0)
