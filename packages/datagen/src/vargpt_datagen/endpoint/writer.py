@@ -80,15 +80,11 @@ class EndpointWriter:
         UserError when the run cannot go on; no request is sent from then on.
         """
         tries = _Tries(self._gate.now())
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type((BusyError, UnansweredError)),
-            wait=lambda state: self._wait_s(state, tries),
-            stop=lambda _: self._gives_up(tries),
-            sleep=self._gate.pause,
-            reraise=True,
-        )
         try:
-            return await retrying(self._send, body, tries)
+            try:
+                return await self._send(body, tries)
+            except (BusyError, UnansweredError) as failure:
+                return await self._send_again(body, tries, failure)
         except RefusedError as refusal:
             return _without_text(REFUSED, str(refusal))
         except (BusyError, UnansweredError) as failure:
@@ -101,6 +97,27 @@ class EndpointWriter:
             raise self._stop(
                 f"{reached}. What has arrived is kept: raise --max-usd and run the same command."
             ) from None
+
+    async def _send_again(self, body: bytes, tries: _Tries, first: Exception) -> Reply:
+        """What follows a first try that failed, which tenacity is told of as its own first.
+
+        The other rows, nearly all, are spared its tenth of a millisecond.
+        """
+        known = [first]
+
+        async def send() -> Reply:
+            if known:
+                raise known.pop()
+            return await self._send(body, tries)
+
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type((BusyError, UnansweredError)),
+            wait=lambda state: self._wait_s(state, tries),
+            stop=lambda _: self._gives_up(tries),
+            sleep=self._gate.pause,
+            reraise=True,
+        )
+        return await retrying(send)
 
     async def _send(self, body: bytes, tries: _Tries) -> Reply:
         await self._gate.enter()
