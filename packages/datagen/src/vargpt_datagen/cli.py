@@ -142,6 +142,33 @@ def verify(folder: BuildDir, config: ConfigFile = None) -> None:
     raise typer.Exit(1 if faults else 0)
 
 
+@app.command(epilog="Example: datagen recheck ./130k-imagenet")
+def recheck(
+    folder: BuildDir,
+    captions: Annotated[
+        str | None, typer.Option(help="Where the captions lie now.", show_default="as built")
+    ] = None,
+    seeds: Annotated[
+        Path | None, typer.Option(help="Where the `seeds` table lies now.", show_default="as built")
+    ] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Judge all replies of a build by today's rules and publish it anew; asks and pays nothing."""
+    from vargpt_datagen.recheck import recheck as rechecked
+
+    with resumable():
+        found = rechecked(folder, captions=captions, seeds=seeds)
+    if found.num_open:
+        typer.echo(
+            f"{found.num_open:,} rows are open: {found.command} --out {folder} asks for them",
+            err=True,
+        )
+    typer.echo(
+        f"{found.num_rows:,} rows ({found.num_left:,} left, {found.num_new:,} new, "
+        f"{found.num_open:,} open), {found.num_rejects:,} rejects -> {folder}"
+    )
+
+
 @app.command(epilog="Example: datagen report ./130k-world")
 def report(
     folder: BuildDir,

@@ -120,6 +120,11 @@ class BuildFolder:
             )
         write_text(self.started, json.dumps(started, indent=2, sort_keys=True))
 
+    def started_work_dir(self) -> Path | None:
+        """Where the journal of a started build lies; None for the usual place."""
+        work_dir = Path((self._started_config() or {}).get("work_dir", self.work))
+        return None if work_dir == self.work.resolve() else work_dir
+
     def _started_config(self) -> dict[str, Any] | None:
         if not self.started.exists():
             return None

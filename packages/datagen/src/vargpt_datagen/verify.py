@@ -11,8 +11,10 @@ from vargpt_datagen.folder import CARD, MANIFEST, REPORT
 from vargpt_datagen.manifest import read_manifest
 from vargpt_datagen.printable import printable
 from vargpt_datagen.publishing import describe
+from vargpt_datagen.verify_replies import reply_faults
 from vargpt_datagen.verify_rows import RowRules, reject_faults, row_faults
-from vargpt_schema import INSTRUCT, REJECTS, Table, UserError
+from vargpt_datagen.writer_config import OFFLINE
+from vargpt_schema import INSTRUCT, REJECTS, REPLIES, Table, UserError
 from vargpt_schema.compute import pc
 
 AGAIN = "Run the command that builds it again."
@@ -96,6 +98,7 @@ def _content_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
     try:
         rows = _read(INSTRUCT, folder / "data")
         rejects = _read(REJECTS, folder / "rejects")
+        replies = _read(REPLIES, folder / "replies")
     except UserError as error:
         return [str(error)]
     faulty = row_faults(rows, RowRules.of(manifest))
@@ -108,6 +111,8 @@ def _content_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
         if distinct != rows.num_rows:
             faults.append(f"data: {rows.num_rows - distinct} rows repeat a {name}. {ANEW}")
     faults += [f"reject {fault.row}: {fault.rule}. {ANEW}" for fault in reject_faults(rejects)]
+    if manifest["config"].get("writer") not in (None, OFFLINE):  # text that was paid for
+        faults += [f"{fault}. {ANEW}" for fault in reply_faults(manifest, replies, rows, rejects)]
     return [*faults, *_count_faults(manifest, rows, rejects)]
 
 

@@ -62,9 +62,9 @@ class Gate:
         """Wait until a new row may enter at once; raises what the gate was stopped with."""
         self.expect_open()
         while not self._may_open(self.now()):
-            self._opening = asyncio.get_running_loop().create_future()
+            self._opening = opening = asyncio.get_running_loop().create_future()
             self._admit()
-            await self._opening
+            await opening
             self.expect_open()
 
     async def pause(self, seconds: float) -> None:

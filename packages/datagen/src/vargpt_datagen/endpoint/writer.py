@@ -27,6 +27,7 @@ BUSY_PATIENCE_S = 600.0  # the same while the endpoint says that it is busy
 LONGEST_RETRY_AFTER_S = 300.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
 _BUSY_TRIES_BEFORE_DOUBLING = 3
+_LATEST_RETURN = 1.1  # of Retry-After; rows that were refused together come back apart
 
 _backoff_s = wait_random_exponential(multiplier=_FIRST_WAIT_S, max=_LONGEST_WAIT_S)
 
@@ -184,11 +185,11 @@ class EndpointWriter:
         tries.detail = self.traffic.last_failure = str(failure)
 
     def _wait_s(self, state: RetryCallState, tries: _Tries) -> float:
-        """As long as the endpoint asks for, a little more so that not all come back at once."""
+        """As long as the endpoint asks for and a little more; without a word of it, a backoff."""
         if tries.retry_after_s is None:
             return _backoff_s(state)
         doublings = max(tries.busy - _BUSY_TRIES_BEFORE_DOUBLING, 0)
-        wait_s = tries.retry_after_s * random.uniform(1.0, 1.25) * 2**doublings
+        wait_s = tries.retry_after_s * random.uniform(1.0, _LATEST_RETURN) * 2**doublings
         return max(min(wait_s, LONGEST_RETRY_AFTER_S), tries.retry_after_s)
 
     def _gives_up(self, tries: _Tries) -> bool:
