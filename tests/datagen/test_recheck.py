@@ -9,8 +9,7 @@ import pytest
 
 from tests.datagen.command import datagen, published
 from tests.datagen.llm_server import Server, running_server
-from vargpt_datagen import judging
-from vargpt_datagen.checks import Fault
+from vargpt_datagen.checks import Fault, first_fault
 from vargpt_datagen.recheck import recheck
 from vargpt_datagen.verify import verify
 from vargpt_schema import INSTRUCT, REJECTS, REPLIES
@@ -76,14 +75,12 @@ def test_a_build_of_paid_rows_is_left_as_it_is_when_no_rule_has_changed(
 
 def without_captions(monkeypatch: pytest.MonkeyPatch, captions: set[str]) -> None:
     """A new rule: these captions must not be drawn."""
-    plain = judging.first_fault
     monkeypatch.setattr(
-        judging,
-        "first_fault",
+        "vargpt_datagen.judging.first_fault",
         lambda candidate: (
             Fault("new_rule", candidate.caption)
             if candidate.caption in captions
-            else plain(candidate)
+            else first_fault(candidate)
         ),
     )
 

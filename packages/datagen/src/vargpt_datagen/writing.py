@@ -77,6 +77,7 @@ class RowWriting:
         self._on_progress = on_progress
         self._asked: set[str] = set()  # requests of this run, by sha256
         self._judged_s = time.monotonic()
+        self._last_detail = ""  # of the last reject
         self.tally = Tally()
 
     async def write(self, num_rows: int) -> Written:
@@ -163,21 +164,23 @@ class RowWriting:
                 self.tally.accepted += 1
             else:
                 self.tally.rejected[outcome.reason] += 1
-                self._expect_hope(outcome)
+                self._last_detail = outcome.detail
+                self._expect_hope()
         answered.clear()
         self._on_progress(self.tally)
 
-    def _expect_hope(self, last: Rejected) -> None:
+    def _expect_hope(self) -> None:
         if self.tally.accepted or self.tally.rejected.total() < _HOPELESS:
             return
         raise UserError(
-            f"not one usable reply in {_HOPELESS} (rejects: {self._reasons()}; the last: "
-            f"{printable(last.detail)[:200]}). What has arrived is kept. Try another --model, or "
-            "look at what it writes with --rows 10 in a new folder."
+            f"not one usable reply in {_HOPELESS} ({self._reasons()}). What has arrived is kept. "
+            "Try another --model, or look at what it writes with --rows 10 in a new folder."
         )
 
     def _reasons(self) -> str:
-        return ", ".join(f"{name} {count}" for name, count in self.tally.rejected.items())
+        counts = sorted(self.tally.rejected.items(), key=lambda item: (-item[1], item[0]))
+        names = ", ".join(f"{name} {count}" for name, count in counts)
+        return f"rejects: {names}; the last: {printable(self._last_detail)[:200]}"
 
     async def _answer(self, position: int, request: Request, *, look_up: bool) -> Answered:
         """The step: one request to a reply that holds a pair, or to its last attempt."""
@@ -207,6 +210,6 @@ class RowWriting:
         except IndexError:
             raise UserError(
                 f"captions: all {self._plan.num_spares} spare captions are used up and {wanted} "
-                f"rows are still without text (rejects: {self._reasons()}). Give more captions, "
+                f"rows are still without text ({self._reasons()}). Give more captions, "
                 "fewer --rows, or another model."
             ) from None
