@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from vargpt_datagen.journal import Journal
+from vargpt_datagen.prices import Price
 from vargpt_datagen.reply import Reply
 from vargpt_schema import UserError
 
@@ -51,6 +52,7 @@ WRITE_AND_WAIT = """
 import sys, time
 from pathlib import Path
 from vargpt_datagen.journal import Journal
+from vargpt_datagen.prices import Price
 from vargpt_datagen.reply import Reply
 journal = Journal(Path(sys.argv[1]), replies_per_commit=1)
 for number in range(500):
@@ -132,3 +134,47 @@ def test_a_place_that_cannot_be_made_is_still_the_disks_fault(tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match=r"the journal cannot be written .*--work-dir"):
         Journal(tmp_path / "file" / "j", replies_per_commit=1)
+
+
+PRICE = Price("fake-1", "", 1.0, 2.0, 4.0, "")
+
+
+def test_spent_usd_counts_replies_earlier_risks_and_what_had_no_price(tmp_path: Path):
+    first = Journal(tmp_path / "j", replies_per_commit=1)
+    first.add(REQUEST, 1, REPLY)  # 0.5 USD
+    unpriced = REPLY._replace(
+        usd=None, prompt_tokens=2_000_000, cached_tokens=1_000_000, completion_tokens=500_000
+    )
+    first.add(REQUEST, 2, unpriced)  # 2 + 1 + 2 USD by the price
+    first.note_at_risk(0.25)
+    first.note_at_risk(0.125)  # the same run: its latest note counts
+    first.close()
+    second = Journal(tmp_path / "j", replies_per_commit=1)
+    second.note_at_risk(1.0)
+    assert second.spent_usd(PRICE) == 0.5 + 5.0 + 0.125 + 1.0
+
+
+def test_usage_counts_every_reply_once_and_tells_of_missing_prices(tmp_path: Path):
+    journal = Journal(tmp_path / "j", replies_per_commit=1)
+    journal.add(REQUEST, 1, REPLY)
+    journal.add(REQUEST, 1, REPLY)  # merged from another journal
+    journal.add(REQUEST, 2, REPLY._replace(usd=None))
+    assert journal.usage() == (20, 8, 10, 0.5, 2, 1)
+
+
+def test_records_come_in_one_order_whatever_the_order_of_arrival(tmp_path: Path):
+    keys = [(f"{number:064x}", attempt) for number in (3, 1, 2) for attempt in (2, 1)]
+    journal = Journal(tmp_path / "j", replies_per_commit=1)
+    for request_sha256, attempt in keys:
+        journal.add(request_sha256, attempt, REPLY)
+    found = [(record.request_sha256, record.attempt) for record in journal.records()]
+    assert found == sorted(keys)
+
+
+def test_replies_taken_over_are_looked_up_like_any_other(tmp_path: Path):
+    first = Journal(tmp_path / "first", replies_per_commit=1)
+    first.add(REQUEST, 1, REPLY)
+    second = Journal(tmp_path / "second", replies_per_commit=1)
+    second.take_over(first.records())
+    assert not second.was_empty
+    assert second.replies(REQUEST) == [REPLY]

@@ -176,7 +176,7 @@ def replies(folder: Path) -> list[tuple[str, str, int, int]]:
 
 def reject_counts(message: str) -> dict[str, int]:
     """Rejects by reason in the last line; their order is that of the replies."""
-    listed = re.search(r"\(rejects: ([^)]*)\)", message)
+    listed = re.search(r"\(rejects: ([^;]*);", message)
     assert listed, message
     pairs = [entry.rsplit(" ", 1) for entry in listed[1].split(", ")]
     return {reason: int(count) for reason, count in pairs}

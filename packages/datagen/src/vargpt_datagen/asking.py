@@ -126,7 +126,7 @@ def _shown(
     rows: RowsToWrite, show: Progress, note: Callable[[int, int], str] | None = None
 ) -> Callable[[Tally], None]:
     def on_progress(tally: Tally) -> None:
-        text = f"{tally.accepted:,} accepted, {tally.rejected.total():,} rejected"
+        text = f"{tally.rejected.total():,} rejected"
         if note:
             text += f", {note(tally.accepted, rows.num_rows)}"
         show(tally.accepted, rows.num_rows, text)

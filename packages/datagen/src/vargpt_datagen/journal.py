@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from vargpt_datagen.prices import Price
 from vargpt_datagen.printable import printable
 from vargpt_datagen.reply import Reply
 from vargpt_schema import ReplyRecord, UserError
@@ -51,6 +52,10 @@ _SELECT_ALL = (
 _SELECT_USAGE = (
     "SELECT total(prompt_tokens), total(cached_tokens), total(completion_tokens), sum(usd), "
     f"count(*), count(*) - count(usd) FROM ({_SELECT_ALL})"
+)
+_SELECT_UNPRICED = (
+    "SELECT total(prompt_tokens), total(cached_tokens), total(completion_tokens) FROM replies "
+    "WHERE usd IS NULL"
 )
 
 
@@ -159,11 +164,22 @@ class Journal:
             int(prompt), int(cached), int(completion), usd, num_replies, num_unpriced
         )
 
-    def spent_usd(self) -> float:
-        """USD of the replies, and of requests that earlier runs may have been billed for."""
-        replies_usd = self.usage().usd or 0.0
-        (at_risk_usd,) = self._db.execute("SELECT total(at_risk_usd) FROM runs").fetchone()
-        return replies_usd + at_risk_usd
+    def spent_usd(self, price: Price) -> float:
+        """USD of all replies, and of requests that earlier runs may have been billed for.
+
+        Replies that came while no price was known count by `price`.
+        """
+        try:
+            (usd,) = self._db.execute("SELECT total(usd) FROM replies").fetchone()
+            (at_risk_usd,) = self._db.execute("SELECT total(at_risk_usd) FROM runs").fetchone()
+            unpriced = self._db.execute(_SELECT_UNPRICED).fetchone()
+        except sqlite3.Error as error:
+            raise journal_error(self.path, error) from error
+        prompt, cached, output = map(int, unpriced)
+        unpriced_usd = price.cost_usd(
+            prompt_tokens=prompt, cached_tokens=cached, output_tokens=output
+        )
+        return usd + at_risk_usd + unpriced_usd
 
     def note_at_risk(self, usd: float) -> None:
         """Note what this run may owe for requests without a reply here; durable at once."""

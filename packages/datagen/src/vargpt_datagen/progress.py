@@ -10,7 +10,7 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 class Progress(Protocol):
-    """Takes what has been done so far; `note` is shown behind the numbers."""
+    """Takes what has been done so far; `note` is shown below or behind the numbers."""
 
     def __call__(self, done: int, total: int, note: str = "") -> None: ...
 
@@ -24,9 +24,11 @@ def progress(what: str) -> Iterator[Progress]:
 
 @contextmanager
 def _live_line(what: str) -> Iterator[Progress]:
-    from rich.console import Console
+    from rich.console import Console, Group
+    from rich.live import Live
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
+    from rich.text import Text
 
     bar = Bar(
         TextColumn("{task.description}"),
@@ -35,17 +37,15 @@ def _live_line(what: str) -> Iterator[Progress]:
         TextColumn("{task.fields[rate]}"),
         TextColumn("ETA"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=Console(stderr=True),
-        refresh_per_second=4,
     )
     started = time.monotonic()
-    with bar:
-        task = bar.add_task(what, total=None, rate="", note="")
+    with Live(bar, console=Console(stderr=True), refresh_per_second=4) as live:
+        task = bar.add_task(what, total=None, rate="")
 
         def show(done: int, total: int, note: str = "") -> None:
             rate = f"{done / max(time.monotonic() - started, 1e-6):,.0f}/s"
-            bar.update(task, completed=done, total=total, rate=rate, note=note)
+            bar.update(task, completed=done, total=total, rate=rate)
+            live.update(Group(bar, Text(note, no_wrap=True, overflow="ellipsis")))
 
         yield show
 

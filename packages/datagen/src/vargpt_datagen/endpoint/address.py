@@ -83,9 +83,11 @@ def checked_url(writer: str) -> str:
         host = port = None
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not host or port == 0 or not writer.isprintable():
+        # What is no URL may still hold a password or a key.
+        shown = "***" if set(writer) & set("@?#") else printable(writer)[:200]
         raise UserError(
-            f"--writer {printable(writer)[:200]}: offline, deepseek or a URL such as "
-            "https://host/v1 was expected. Give one of them."
+            f"--writer {shown}: offline, deepseek or a URL such as https://host/v1 was expected. "
+            "Give one of them."
         )
     if parts.username is not None or parts.password is not None:
         raise UserError(

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import aiohttp
 import httpx2
 
 from vargpt_datagen.endpoint.address import Endpoint
@@ -72,14 +73,17 @@ class Client:
             raise UnansweredError(detail, may_be_billed=True) from None
         except NotACompletionError as error:
             raise self._masked(UnansweredError(str(error), may_be_billed=True)) from None
+        except aiohttp.ClientError as error:  # the transport passes it on as it is
+            detail = f"no proper HTTP ({printable(' '.join(str(error).split()))[:200]})"
+            raise self._masked(UnansweredError(detail, may_be_billed=True)) from None
         except (httpx2.HTTPError, UnicodeError, ValueError) as error:  # of a body half read
             detail = printable(f"{type(error).__name__}: {error}")[:200]
             raise self._masked(UnansweredError(detail, may_be_billed=True)) from None
         if self._key is None:
             return completion
-        return completion._replace(
-            text=self._key.mask(completion.text), model=self._key.mask(completion.model)
-        )
+        mask = self._key.mask
+        text, finish_reason, model, usage = completion
+        return Completion(mask(text), mask(finish_reason), mask(model), usage)
 
     async def close(self) -> None:
         await self._openai.close()

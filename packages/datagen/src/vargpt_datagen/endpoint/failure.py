@@ -4,14 +4,16 @@ import json
 import math
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import httpx2
-import openai
 
 from vargpt_datagen.prices import now_utc
 from vargpt_datagen.printable import printable
+
+if TYPE_CHECKING:
+    import openai  # the client imports it, without the variables that it would obey
 
 _MESSAGE_CHARACTERS = 200
 REFUSALS = {400, 413, 422, 451}  # of this request: it would be refused again
@@ -45,7 +47,7 @@ class StoppedError(Exception):
     """The endpoint will answer no request at all: key, money, address. Says what to do."""
 
 
-def status_failure(error: openai.APIStatusError) -> Exception:
+def status_failure(error: "openai.APIStatusError") -> Exception:
     """What an HTTP status other than success means."""
     status, response = error.status_code, error.response
     detail = f"HTTP {status}: {message_of(response)}"
@@ -72,7 +74,7 @@ def _advice(status: int, response: httpx2.Response) -> str:
     return "Check the address of --writer and the name of --model, then run the same command"
 
 
-def connection_failure(error: openai.APIConnectionError) -> UnansweredError:
+def connection_failure(error: "openai.APIConnectionError") -> UnansweredError:
     """What a connection that failed means; the cause lies some wrappers below."""
     causes = list(_causes(error))
     for cause in causes:

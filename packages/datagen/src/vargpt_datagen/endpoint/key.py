@@ -1,11 +1,13 @@
 """The key of an endpoint: read from the environment, shown to nobody."""
 
 import os
+from itertools import takewhile
 
 from vargpt_schema import UserError
 
 NO_KEY = "none"  # value of --key-env: send no key at all
 MASK = "***"
+_SHORTEST = 8  # characters of a key
 
 
 class Key:
@@ -20,10 +22,21 @@ class Key:
         return self._text
 
     def mask(self, text: str) -> str:
-        return text.replace(self._text, MASK) if self._text in text else text
+        """`text` without the key, and without a beginning of it where a text was cut off."""
+        beginning, rest = self._text[:_SHORTEST], self._text[_SHORTEST:]
+        if beginning not in text:
+            return text
+        first, *others = text.replace(self._text, MASK).split(beginning)
+        return first + "".join(MASK + other[_num_shared(other, rest) :] for other in others)
 
     def __repr__(self) -> str:
         return f"Key({MASK})"
+
+
+def _num_shared(text: str, other: str) -> int:
+    """Characters that two texts begin with alike."""
+    pairs = zip(text, other, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def key_in(variable: str) -> Key | None:
@@ -39,9 +52,9 @@ def key_in(variable: str) -> Key | None:
             f"{variable}: a key with spaces or special characters found, one word of plain "
             "characters expected. Set it again, without quotes or line breaks."
         )
-    if len(text) < 8:  # masking it would tear ordinary text apart
+    if len(text) < _SHORTEST:  # masking it would tear ordinary text apart
         raise UserError(
-            f"{variable}: a key of {len(text)} characters found, at least 8 expected. "
+            f"{variable}: a key of {len(text)} characters found, at least {_SHORTEST} expected. "
             f"Set the whole key, or give --key-env {NO_KEY} where none is needed."
         )
     return Key(text)

@@ -63,7 +63,7 @@ async def endpoint_session(
         budget = Budget(
             endpoint.tariff,
             cap_usd=config.max_usd,
-            earlier_usd=journal.spent_usd(),
+            earlier_usd=journal.spent_usd(endpoint.tariff.peak),
             note_at_risk=journal.note_at_risk,
         )
     client = Client(endpoint, key, in_flight=in_flight, reply_timeout_s=config.reply_timeout_s)
