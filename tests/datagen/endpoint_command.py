@@ -16,15 +16,21 @@ from typing import Any, NamedTuple
 import pyarrow.parquet as pq
 
 from tests.datagen.command import START
+from vargpt_datagen.endpoint.address import endpoint_of
+from vargpt_datagen.endpoint.client import Client
+from vargpt_datagen.endpoint.completion import Completion
+from vargpt_datagen.endpoint.key import Key
 
 KEY = "sk-test-5f0c1e7a9b2d4468"
+TEST_KEY = Key(KEY)
 MODEL = "asked-model"
 PRICE = "1,2"  # USD per million tokens
-# Python that runs before the command: gives up on an endpoint in a second instead of minutes.
+# Python that runs before the command: failed requests are sent again after a moment ...
+BRISK = "from vargpt_datagen.endpoint import writer; writer._backoff_s = lambda state: 0.05\n"
+# ... and an endpoint is given up within seconds instead of minutes.
 IMPATIENT = (
-    "from vargpt_datagen.endpoint import dispatch, writer; "
-    "writer.MAX_TRIES = 3; writer.PATIENCE_S = 0.5; writer.BUSY_PATIENCE_S = 0.5; "
-    "writer._FIRST_WAIT_S = 0.1; dispatch.GRACE_S = 2.0; "
+    f"{BRISK}writer.MAX_TRIES = 3; writer.PATIENCE_S = 0.5; writer.BUSY_PATIENCE_S = 0.5\n"
+    "from vargpt_datagen.endpoint import dispatch; dispatch.GRACE_S = 2.0\n"
 )
 _TIMEOUT_S = 120  # of a command; far more than any of them takes
 
@@ -40,7 +46,8 @@ def environment(**variables: str) -> dict[str, str]:
     return kept | variables
 
 
-def start_build(
+@contextmanager
+def started_build(
     url: str,
     *words: object,
     cwd: Path,
@@ -48,8 +55,8 @@ def start_build(
     before: str = "",
     variables: dict[str, str] | None = None,
     preexec: Callable[[], None] | None = None,
-) -> subprocess.Popen[str]:
-    """`datagen build-130k --out build --writer URL WORDS` in the background.
+) -> Iterator[subprocess.Popen[str]]:
+    """`datagen build-130k --out build --writer URL WORDS` in the background, killed at the end.
 
     `before` is Python that runs first. Ctrl-C reaches the command even below a shell that
     ignores it.
@@ -63,7 +70,7 @@ def start_build(
     options = ("--out", "build", "--rows", rows, "--writer", url, *words)
     if url.startswith("http") and "--model" not in words:
         options += ("--model", MODEL)
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-c", f"{before}\n{START}", "build-130k", *map(str, options)],
         cwd=cwd,
         env=environment(**(variables or {})),
@@ -72,6 +79,11 @@ def start_build(
         text=True,
         preexec_fn=prepare,
     )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 class Ran(NamedTuple):
@@ -83,17 +95,15 @@ class Ran(NamedTuple):
 
 
 def ended(process: subprocess.Popen[str]) -> Ran:
-    """Wait for a command; it is killed when it takes far too long, or the test ends."""
-    try:
-        stdout, stderr = process.communicate(timeout=_TIMEOUT_S)
-    finally:
-        process.kill()
+    """Wait for a command to end by itself."""
+    stdout, stderr = process.communicate(timeout=_TIMEOUT_S)
     return Ran(process.returncode, stdout, stderr)
 
 
 def build(url: str, *words: object, cwd: Path, **options: Any) -> Ran:
-    """As `start_build`, to its end."""
-    return ended(start_build(url, *words, cwd=cwd, **options))
+    """As `started_build`, to its end."""
+    with started_build(url, *words, cwd=cwd, **options) as process:
+        return ended(process)
 
 
 def expect_built(ran: Ran) -> None:
@@ -176,6 +186,15 @@ def canned_server(response: bytes) -> Iterator[tuple[str, list[str]]]:
         finally:
             server.shutdown()
             thread.join()
+
+
+async def completion_of(url: str, key: Key | None = TEST_KEY) -> Completion:
+    """What the client makes of a server's reply to one request, by default with the key."""
+    client = Client(endpoint_of(url, MODEL, None), key, in_flight=1, reply_timeout_s=10)
+    try:
+        return await client.complete(b"{}")
+    finally:
+        await client.close()
 
 
 def http_response(status: str, body: bytes, *headers: str) -> bytes:

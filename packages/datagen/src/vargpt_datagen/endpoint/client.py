@@ -74,7 +74,8 @@ class Client:
         except NotACompletionError as error:
             raise self._masked(UnansweredError(str(error), may_be_billed=True)) from None
         except aiohttp.ClientError as error:  # the transport passes it on as it is
-            detail = f"no proper HTTP ({printable(' '.join(str(error).split()))[:200]})"
+            said = " ".join(str(getattr(error, "message", error)).split())
+            detail = f"no proper HTTP ({printable(said)[:200]})"
             raise self._masked(UnansweredError(detail, may_be_billed=True)) from None
         except (httpx2.HTTPError, UnicodeError, ValueError) as error:  # of a body half read
             detail = printable(f"{type(error).__name__}: {error}")[:200]

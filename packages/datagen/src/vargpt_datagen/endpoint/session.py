@@ -17,6 +17,7 @@ from vargpt_datagen.journal import Journal
 from vargpt_datagen.writer_config import WriterConfig
 
 _FILES_BESIDES_SOCKETS = 64
+_SILENT_S = 10.0  # without an answer, until the display says why
 
 
 class Session:
@@ -43,6 +44,8 @@ class Session:
             parts.append("USD unknown")
         if traffic.prompt_tokens:
             parts.append(f"cache {traffic.cached_tokens / traffic.prompt_tokens:.0%}")
+        if traffic.last_failure and self.gate.now() - (traffic.last_answer_s or 0) > _SILENT_S:
+            parts.append(f"no answer lately: {traffic.last_failure[:80]}")
         return ", ".join(parts)
 
 

@@ -1,8 +1,7 @@
 """The writer over an endpoint: one request to one reply, sent again where that makes sense."""
 
-import asyncio
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tenacity import (
     AsyncRetrying,
@@ -21,9 +20,9 @@ from vargpt_datagen.endpoint.pacer import Outcome
 from vargpt_datagen.reply import NO_REPLY, REFUSED, Reply
 from vargpt_schema import UserError
 
-MAX_TRIES = 8  # of one request that fails, waiting about a minute in all
-PATIENCE_S = 60.0  # without any reply, before a request that keeps failing is given up
-BUSY_PATIENCE_S = 600.0  # the same while the endpoint says that it is busy
+MAX_TRIES = 8  # of a request that fails while others are answered
+PATIENCE_S = 600.0  # without a reply to any request, until the run gives up
+FIRST_PATIENCE_S = 60.0  # the same before the first reply: more likely a wrong setting
 LONGEST_RETRY_AFTER_S = 300.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
 _BUSY_TRIES_BEFORE_DOUBLING = 3
@@ -51,9 +50,9 @@ class _Tries:
 
     started_s: float
     busy: int = 0
-    failed: int = 0
+    failed_alone: int = 0  # failures since which, one by one, other requests were answered
+    failed_s: float | None = None  # when it failed last
     retry_after_s: float | None = None
-    detail: str = field(default="")
 
 
 class EndpointWriter:
@@ -89,7 +88,7 @@ class EndpointWriter:
         except RefusedError as refusal:
             return _without_text(REFUSED, str(refusal))
         except (BusyError, UnansweredError) as failure:
-            if self._is_alive_since(tries.started_s):
+            if tries.failed_alone >= MAX_TRIES and self._is_alive_since(tries.started_s):
                 return _without_text(NO_REPLY, str(failure))
             raise self._stop(self._dead(failure)) from None
         except StoppedError as stopped:
@@ -138,7 +137,7 @@ class EndpointWriter:
             tries.busy += 1
             tries.retry_after_s = busy.retry_after_s
             self.traffic.busy += 1
-            self._note(tries, busy)
+            self.traffic.last_failure = str(busy)
             if (busy.retry_after_s or 0) > LONGEST_RETRY_AFTER_S:
                 raise StoppedError(
                     f"{busy}: it asks to wait {busy.retry_after_s:.0f} s. Run the same command "
@@ -146,17 +145,16 @@ class EndpointWriter:
                 ) from None
             raise
         except UnansweredError as failure:
-            tries.failed += 1
-            tries.retry_after_s = None
-            self.traffic.failed += 1
-            self._note(tries, failure)
+            self._count_failure(tries, failure)
             if self._budget and failure.may_be_billed:
                 self._budget.lose(reserved_usd)
                 reserved_usd = 0.0
             if failure.is_connecting and self.traffic.last_answer_s is None:
                 raise StoppedError(f"{failure}. Check --writer, and that the server runs") from None
             raise
-        except asyncio.CancelledError:
+        except (RefusedError, StoppedError):
+            raise
+        except BaseException:  # cancelled in mid flight, above all: it may be billed
             if self._budget and reserved_usd:
                 self._budget.lose(reserved_usd)
                 reserved_usd = 0.0
@@ -181,28 +179,31 @@ class EndpointWriter:
         text, finish_reason, model, _ = completion
         return Reply(text, finish_reason, model, prompt, cached, output, usd)
 
-    def _note(self, tries: _Tries, failure: Exception) -> None:
-        tries.detail = self.traffic.last_failure = str(failure)
+    def _count_failure(self, tries: _Tries, failure: UnansweredError) -> None:
+        # While nobody is answered the endpoint is at fault, and not this request.
+        if tries.failed_s is None or self._is_alive_since(tries.failed_s):
+            tries.failed_alone += 1
+        tries.failed_s = self._gate.now()
+        tries.retry_after_s = None
+        self.traffic.failed += 1
+        self.traffic.last_failure = str(failure)
 
     def _wait_s(self, state: RetryCallState, tries: _Tries) -> float:
         """As long as the endpoint asks for and a little more; without a word of it, a backoff."""
-        if tries.retry_after_s is None:
+        if not tries.retry_after_s:
             return _backoff_s(state)
         doublings = max(tries.busy - _BUSY_TRIES_BEFORE_DOUBLING, 0)
         wait_s = tries.retry_after_s * random.uniform(1.0, _LATEST_RETURN) * 2**doublings
         return max(min(wait_s, LONGEST_RETRY_AFTER_S), tries.retry_after_s)
 
     def _gives_up(self, tries: _Tries) -> bool:
-        waited_s = self._gate.now() - tries.started_s
-        if tries.failed >= MAX_TRIES:
+        last_s = self.traffic.last_answer_s
+        is_new = last_s is None and tries.failed_s is not None  # and not only busy
+        patience_s = min(PATIENCE_S, FIRST_PATIENCE_S) if is_new else PATIENCE_S
+        silent_since_s = max(last_s or tries.started_s, tries.started_s)
+        if self._gate.now() - silent_since_s > patience_s:
             return True
-        if tries.failed > 1 and waited_s > max(PATIENCE_S, self._client.reply_timeout_s):
-            return True
-        return (
-            tries.busy > 0
-            and not self._is_alive_since(self._gate.now() - BUSY_PATIENCE_S)
-            and (waited_s > BUSY_PATIENCE_S)
-        )
+        return tries.failed_alone >= MAX_TRIES
 
     def _is_alive_since(self, time_s: float) -> bool:
         last_s = self.traffic.last_answer_s

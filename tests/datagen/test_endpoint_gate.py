@@ -1,0 +1,204 @@
+"""Gate and pacer: never more than the ceiling, nobody forgotten, no rate without a limit."""
+
+import asyncio
+import math
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.datagen.endpoint_clock import leaping, together
+from vargpt_datagen.endpoint.gate import Gate
+from vargpt_datagen.endpoint.pacer import Outcome, Pacer
+from vargpt_schema import UserError
+
+seconds = st.floats(0, 3)
+# What one visitor does: when it comes, how long it stays, how it ends, when it is cancelled.
+visits = st.lists(
+    st.tuples(
+        seconds,
+        seconds,
+        st.sampled_from(["answered", "answered", "busy", "failed"]),
+        st.none() | seconds,
+    ),
+    min_size=1,
+    max_size=60,
+)
+
+
+async def enter_and_leave(gate: Gate, stays_s: float, outcome: Outcome) -> None:
+    await gate.enter()
+    try:
+        assert 0 < gate.in_flight <= gate.ceiling
+        await asyncio.sleep(stays_s)
+    finally:
+        gate.leave(outcome)
+
+
+@settings(deadline=None, max_examples=200)
+@given(ceiling=st.integers(1, 5), visits=visits)
+def test_no_slot_is_lost_or_given_twice_whoever_is_cancelled(ceiling, visits):
+    async def visit(gate: Gate, comes_s: float, stays_s: float, outcome, cancelled_s) -> None:
+        await asyncio.sleep(comes_s)
+        try:
+            async with asyncio.timeout(cancelled_s):
+                await enter_and_leave(gate, stays_s, outcome)
+        except TimeoutError:
+            pass
+
+    async def all_of_them() -> None:
+        gate = Gate(ceiling)
+        await together(visit(gate, *each) for each in visits)
+        assert gate.in_flight == 0
+        # Everyone whom nobody cancels gets in, and all slots are there.
+        inside = 0
+
+        async def meet() -> None:
+            nonlocal inside
+            await gate.enter()
+            inside += 1
+            while inside < ceiling:
+                await asyncio.sleep(0.01)
+
+        async with asyncio.timeout(60):
+            await together(meet() for _ in range(ceiling))
+
+    leaping(all_of_them())
+
+
+@settings(deadline=None, max_examples=50)
+@given(ceiling=st.integers(1, 5), num_rows=st.integers(1, 40), seed=st.integers(0, 99))
+def test_a_row_that_comes_back_enters_before_one_that_has_not_been_sent(ceiling, num_rows, seed):
+    async def all_of_them() -> None:
+        gate = Gate(ceiling)
+        chosen = random.Random(seed)
+        num_waiting = 0  # of those that come back
+        tasks: list[asyncio.Task[None]] = []
+
+        async def row() -> None:
+            nonlocal num_waiting
+            while True:
+                num_waiting += 1
+                await gate.enter()
+                num_waiting -= 1
+                await asyncio.sleep(chosen.choice([0.1, 0.2, 0.3]))
+                is_busy = chosen.random() < 0.05
+                gate.leave("busy" if is_busy else "answered")
+                if not is_busy:
+                    return
+                await gate.pause(chosen.choice([0.1, 0.2]))
+
+        for _ in range(num_rows):
+            await gate.opening()
+            assert num_waiting == 0
+            tasks.append(asyncio.create_task(row()))
+            await asyncio.sleep(0)
+        await asyncio.gather(*tasks)
+        assert gate.in_flight == 0
+
+    leaping(all_of_them())
+
+
+def test_slots_grow_from_64_to_the_ceiling():
+    async def most_inside_after(seconds: float) -> int:
+        gate = Gate(1_000)
+        tasks = [asyncio.create_task(enter_and_leave(gate, 60.0, "answered")) for _ in range(2_000)]
+        await asyncio.sleep(seconds)
+        found = gate.in_flight
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return found
+
+    assert leaping(most_inside_after(0.0)) <= 64
+    assert 64 < leaping(most_inside_after(0.5)) <= 256
+    assert leaping(most_inside_after(5.0)) == 1_000
+
+
+def test_a_stopped_gate_turns_everybody_away_with_the_first_reason():
+    first = UserError("the first reason")
+
+    async def all_of_them() -> list[BaseException | None]:
+        gate = Gate(1)
+        await gate.enter()
+        waiting = [
+            asyncio.create_task(gate.enter()),
+            asyncio.create_task(gate.opening()),
+            asyncio.create_task(gate.pause(3_600)),
+        ]
+        await asyncio.sleep(1)
+        gate.stop(first)
+        gate.stop(UserError("the second"))
+        found = await asyncio.gather(*waiting, gate.enter(), return_exceptions=True)
+        gate.leave("answered")
+        assert gate.in_flight == 0
+        return list(found)
+
+    assert leaping(all_of_them()) == [first] * 4
+
+
+outcomes = st.lists(
+    st.tuples(st.sampled_from(["answered", "busy", "failed"]), st.floats(0, 2)),
+    max_size=300,
+)
+
+
+@settings(deadline=None)
+@given(outcomes=outcomes)
+def test_a_rate_is_never_below_one_a_second_and_never_starves(outcomes):
+    pacer, now = Pacer(), 100.0
+    for outcome, wait_s in outcomes:
+        now += wait_s
+        now += pacer.wait_s(now)
+        assert pacer.wait_s(now) < 1e-6
+        pacer.started(now)
+        pacer.ended(outcome, now)
+        assert pacer.rate_per_s >= 1.0
+        assert 0 <= pacer.wait_s(now) <= 2.5 / pacer.rate_per_s
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 10**6), share=st.floats(0, 0.03), wanted_per_s=st.integers(2, 2_000))
+def test_a_share_of_three_percent_of_429_costs_next_to_no_time(seed, share, wanted_per_s):
+    chosen, pacer, now = random.Random(seed), Pacer(), 0.0
+    for _ in range(5_000):
+        now += max(1 / wanted_per_s, pacer.wait_s(now))
+        pacer.started(now)
+        pacer.ended("busy" if chosen.random() < share else "answered", now)
+    assert now < 1.1 * 5_000 / wanted_per_s
+
+
+def test_a_share_of_three_percent_of_429_sets_no_rate():
+    chosen, pacer = random.Random(0), Pacer()
+    for number in range(100_000):
+        pacer.started(number / 500)
+        pacer.ended("busy" if chosen.random() < 0.03 else "answered", number / 500)
+    assert pacer.rate_per_s == math.inf
+
+
+def test_failures_that_are_no_429_set_no_rate():
+    pacer = Pacer()
+    for number in range(5_000):
+        pacer.started(number / 100)
+        pacer.ended("failed", number / 100)
+    assert pacer.rate_per_s == math.inf
+
+
+@pytest.mark.parametrize("limit_per_s", [2, 10, 50, 400])
+def test_a_rate_settles_near_the_limit(limit_per_s):
+    """A limit that counts by whole seconds: so many are taken in each, the rest turned away."""
+    pacer, now, taken = Pacer(), 0.0, 0
+    second, in_second, rates = 0, 0, []
+    while now < 120:
+        now += max(pacer.wait_s(now), 1e-4)
+        if int(now) != second:
+            second, in_second = int(now), 0
+            rates.append(pacer.rate_per_s)
+        pacer.started(now)
+        in_second += 1
+        taken += in_second <= limit_per_s
+        pacer.ended("answered" if in_second <= limit_per_s else "busy", now)
+    assert taken >= 0.9 * limit_per_s * 120
+    settled = rates[20:]
+    assert 0.9 * limit_per_s <= sum(settled) / len(settled) <= 1.5 * limit_per_s + 1
