@@ -29,7 +29,7 @@ PRICE = "1,2"  # USD per million tokens
 BRISK = "from vargpt_datagen.endpoint import writer; writer._backoff_s = lambda state: 0.05\n"
 # ... and an endpoint is given up within seconds instead of minutes.
 IMPATIENT = (
-    f"{BRISK}writer.MAX_TRIES = 3; writer.PATIENCE_S = 0.5; writer.BUSY_PATIENCE_S = 0.5\n"
+    f"{BRISK}writer.PATIENCE_S = 0.5\n"
     "from vargpt_datagen.endpoint import dispatch; dispatch.GRACE_S = 2.0\n"
 )
 _TIMEOUT_S = 120  # of a command; far more than any of them takes

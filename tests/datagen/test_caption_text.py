@@ -1,10 +1,19 @@
 """Cleaning of captions, and captions that no row can be built on."""
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vargpt_datagen.caption_text import caption_fault, clean_caption
+from vargpt_datagen.caption_text import caption_faults, clean_captions
+
+
+def clean_caption(raw: str) -> str:
+    return clean_captions(pa.chunked_array([[raw]], pa.string())).to_pylist()[0]
+
+
+def caption_fault(caption: str) -> str | None:
+    return caption_faults(pa.chunked_array([[caption]], pa.string())).to_pylist()[0]
 
 
 @pytest.mark.parametrize(

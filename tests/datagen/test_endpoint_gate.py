@@ -13,7 +13,7 @@ from vargpt_datagen.endpoint.gate import Gate
 from vargpt_datagen.endpoint.pacer import Outcome, Pacer
 from vargpt_schema import UserError
 
-seconds = st.floats(0, 3)
+seconds = st.integers(0, 6).map(lambda halves: halves / 2)  # so that much happens at once
 # What one visitor does: when it comes, how long it stays, how it ends, when it is cancelled.
 visits = st.lists(
     st.tuples(

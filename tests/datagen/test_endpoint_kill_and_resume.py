@@ -67,11 +67,11 @@ def expect_paid_once(server: Server, killed_s: float, *, in_flight: int, rows: i
 
 
 def test_a_killed_build_goes_on_where_it_was(server: Server, tmp_path: Path):
-    server.configure(latency_s=0.3)
+    server.configure(latency_s=0.2)
     words = ("--in-flight", 16, "--price", PRICE)
-    killed_s = killed_at(server, 80, *words, cwd=tmp_path, rows=120)
-    expect_built(build(server.url, *words, cwd=tmp_path, rows=120))
-    expect_paid_once(server, killed_s, in_flight=16, rows=120)
+    killed_s = killed_at(server, 110, *words, cwd=tmp_path, rows=150)
+    expect_built(build(server.url, *words, cwd=tmp_path, rows=150))
+    expect_paid_once(server, killed_s, in_flight=16, rows=150)
 
 
 @pytest.mark.slow

@@ -209,6 +209,7 @@ def test_an_endpoint_that_is_busy_for_ten_minutes_ends_the_run():
     first_s = min(times[0] for times in host.sent_s.values())
     last_s = max(times[-1] for times in host.sent_s.values())
     assert 600 <= last_s - first_s < 1_200
+    assert len(host.sent_s) <= 2 * 64  # those that wait outside are limited as well
 
 
 @pytest.mark.parametrize("is_billed", [True, False])
@@ -244,6 +245,41 @@ def test_an_outage_of_eight_minutes_is_waited_out_without_losing_a_row():
 def test_an_outage_of_a_quarter_of_an_hour_ends_the_run():
     with pytest.raises(UserError, match=r"HTTP 503: down; no reply to any request for a while\."):
         run(Host(failing_between(20, 900)), rows=3_000, ceiling=64)
+
+
+@dataclass
+class Outage:
+    """Everything fails for a while, after the first hundred requests."""
+
+    seconds: float
+    num_sent: int = 0
+    started_s: float | None = None
+
+    def __call__(self, _body: bytes, _attempt: int) -> Exception | None:
+        self.num_sent += 1
+        if self.num_sent <= 100:
+            return None
+        now_s = asyncio.get_running_loop().time()
+        self.started_s = self.started_s or now_s
+        if now_s - self.started_s < self.seconds:
+            return UnansweredError("HTTP 503: down", may_be_billed=False)
+        return None
+
+
+def test_an_outage_of_nine_minutes_is_waited_for_and_costs_no_row():
+    ran = run(Host(Outage(540.0)), rows=500, ceiling=64)
+    assert [reply.text for reply in ran.replies] == ["{}"] * 500
+    assert ran.seconds < 700
+
+
+def test_an_outage_of_a_quarter_of_an_hour_ends_the_run():
+    outage = Outage(900.0)
+    host = Host(outage)
+    with pytest.raises(UserError, match=r"HTTP 503: down; no reply to any request for a while\."):
+        run(host, rows=500, ceiling=64)
+    last_s = max(times[-1] for times in host.sent_s.values())
+    assert outage.started_s is not None
+    assert 540 < last_s - outage.started_s < 700
 
 
 def test_a_request_that_always_fails_is_given_up_and_the_others_are_not():

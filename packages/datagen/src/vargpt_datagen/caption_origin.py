@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from vargpt_datagen.caption_columns import TRAINING_STEM
 from vargpt_datagen.caption_source import WorldCaptions
+from vargpt_datagen.imagenet_classes import TRAINING_STEM
 from vargpt_schema import UserError
 from vargpt_schema.compute import pc
 

@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -10,6 +11,12 @@ from jinja2 import Environment, StrictUndefined
 from vargpt_datagen.printable import printable
 from vargpt_datagen.request import template_text
 
+_CARDS = {  # by set
+    "130k": "card.jinja",
+    "class": "card_template_set.jinja",
+    "1270k": "card_template_set.jinja",
+    "eval": "card_eval.jinja",
+}
 _SIZES = (
     (1_000, "n<1K"),
     (10_000, "1K<n<10K"),
@@ -33,9 +40,14 @@ def card_text(manifest: dict[str, Any]) -> str:
     )
     environment.filters["thousands"] = lambda number: f"{number:,}"
     environment.filters["cell"] = cell
-    body = environment.from_string(template_text("card.jinja")).render(**manifest)
+    body = environment.from_string(template_text(_CARDS[manifest["set"]])).render(**manifest)
     front = yaml.safe_dump(_front_matter(manifest), sort_keys=False, allow_unicode=True)
     return f"---\n{front}---\n\n{body}\n"
+
+
+def split_of(manifest: Mapping[str, Any]) -> str:
+    """The split that a build's shards are named for."""
+    return "validation" if manifest["set"] == "eval" else "train"
 
 
 def cell(text: str) -> str:
@@ -46,6 +58,7 @@ def cell(text: str) -> str:
 
 def _front_matter(manifest: dict[str, Any]) -> dict[str, Any]:
     rows = manifest["counts"]["rows"]
+    split = split_of(manifest)
     shards = [file for file in manifest["files"] if file["path"].startswith("data/")]
     # The world is drawn by the toolkit and others' pictures are not known: the builder chooses.
     is_imagenet = manifest["captions"]["source"] == "imagenet"
@@ -62,13 +75,13 @@ def _front_matter(manifest: dict[str, Any]) -> dict[str, Any]:
         "configs": [
             {
                 "config_name": "default",
-                "data_files": [{"split": "train", "path": "data/train-*.parquet"}],
+                "data_files": [{"split": split, "path": f"data/{split}-*.parquet"}],
             }
         ],
         "dataset_info": {
             "splits": [
                 {
-                    "name": "train",
+                    "name": split,
                     "num_bytes": sum(file["size_bytes"] for file in shards),
                     "num_examples": rows,
                 }

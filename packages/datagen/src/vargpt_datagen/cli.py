@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from vargpt_datagen import cli_sharing
 from vargpt_datagen.config_file import ConfigFile
 
 app = typer.Typer(
@@ -126,6 +127,74 @@ def build_130k(
     else:
         paid = "" if built.usd is None else f", {built.usd:.2f} USD"
         typer.echo(f"{built.num_rows:,} rows, {built.num_rejects:,} rejects{paid} -> {built.out}")
+
+
+@app.command(
+    "build-stage2",
+    epilog="Example: datagen build-stage2 --rows 1000 --out ./stage2 && datagen verify ./stage2",
+)
+def build_stage2(
+    llava: Annotated[
+        Path | None, typer.Option(help="llava_v1_5_mix665k.json.", show_default="sample world")
+    ] = None,
+    onevision: Annotated[
+        Path | None,
+        typer.Option(
+            help="LLaVA-OneVision-Data, one folder a config.", show_default="sample world"
+        ),
+    ] = None,
+    instruct: Annotated[
+        Path | None, typer.Option(help="A -130K build.", show_default="sample world")
+    ] = None,
+    image_root: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where image paths start; OneVision's pictures are written there.",
+            show_default="OUT/images, with the sample world",
+        ),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Weights of OneVision's subsets, TSV.", show_default="shipped"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Output folder.", show_default="./stage2-<source>")
+    ] = None,
+    rows: Annotated[
+        int | None,
+        typer.Option(
+            help="Rows in the paper's shares; may be raised later.",
+            show_default="1,178,298; 11,783 from the sample world",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
+    work_dir: Annotated[
+        Path | None,
+        typer.Option(help="Local folder for what is half done.", show_default="OUT/.work"),
+    ] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Mix LLaVA-1.5, LLaVA-OneVision and -130K, by default small copies from the sample world."""
+    from vargpt_datagen.stage2 import build
+
+    settings = build.Stage2Config(
+        out=out,
+        rows=rows,
+        seed=seed,
+        llava=llava,
+        onevision=onevision,
+        instruct=instruct,
+        image_root=image_root,
+        weights=weights,
+        work_dir=work_dir,
+    )
+    with resumable():
+        built = build.build_stage2(settings)
+    if built.was_finished:
+        typer.echo(f"{built.num_rows:,} rows were published already, nothing to do -> {built.out}")
+    else:
+        short = f" ({built.num_short:,} fewer than asked for)" if built.num_short else ""
+        typer.echo(f"{built.num_rows:,} rows{short}, {built.num_rejects:,} rejects -> {built.out}")
 
 
 @app.command(epilog="Example: datagen verify ./130k-world")
@@ -250,6 +319,93 @@ def world(
                 "Give one of the two; see datagen world --help."
             )
     typer.echo(f"{drawn.num_drawn:,} drawn, {drawn.num_kept:,} kept -> {drawn.folder}")
+
+
+@app.command(
+    epilog="Example: datagen seeds --writer deepseek --max-usd 0.20 --out ./seeds",
+)
+def seeds(
+    out: Annotated[Path, typer.Option(help="Output folder, as --seeds of build-130k takes it.")],
+    writer: Annotated[
+        str | None, typer.Option(help="deepseek, or the base URL of a host.", metavar="NAME|URL")
+    ] = None,
+    count: Annotated[int, typer.Option(help="Seeds of each kind; may be raised later.")] = 120,
+    seed: Annotated[int, typer.Option(help="Chooses the examples that requests show.")] = 0,
+    work_dir: Annotated[
+        Path | None,
+        typer.Option(help="Local folder for journal and lock.", show_default="OUT/.work"),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Model of the host.", show_default="deepseek-flash there")
+    ] = None,
+    key_env: Annotated[
+        str | None,
+        typer.Option(
+            help="Environment variable with the key; none: send no key.",
+            metavar="NAME",
+            show_default="DEEPSEEK_API_KEY or OPENAI_API_KEY",
+        ),
+    ] = None,
+    price: Annotated[
+        str | None,
+        typer.Option(
+            help="USD per million tokens.", metavar="IN,OUT[,CACHED]", show_default="the table's"
+        ),
+    ] = None,
+    in_flight: Annotated[int, typer.Option(help="Requests at once, at most; 3 have work.")] = 3,
+    max_usd: Annotated[
+        float | None,
+        typer.Option(
+            help="Never spend more on this folder, earlier runs included.", show_default="no cap"
+        ),
+    ] = None,
+    reply_timeout: Annotated[
+        float, typer.Option(help="Seconds until a request without a reply is sent again.")
+    ] = 600.0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the first requests and USD; write nothing.")
+    ] = False,
+    config: ConfigFile = None,
+) -> None:
+    """Ask an LLM for the three pools of seeds: for the request, the scene and the answer."""
+    from vargpt_datagen.seeds import build as making
+    from vargpt_datagen.writer_config import OFFLINE, WriterConfig
+
+    settings = making.SeedsConfig(
+        out=out,
+        count=count,
+        seed=seed,
+        work_dir=work_dir,
+        writer=WriterConfig(
+            name=writer or OFFLINE,
+            model=model,
+            key_env=key_env,
+            price=price,
+            in_flight=in_flight,
+            max_usd=max_usd,
+            reply_timeout_s=reply_timeout,
+        ),
+    )
+    if dry_run:
+        typer.echo(making.dry_run_seeds(settings))
+        return
+    with resumable():
+        made = making.seeds(settings)
+    if made.was_finished:
+        typer.echo(f"{made.num_seeds:,} seeds were published already, nothing to do -> {made.out}")
+    else:
+        paid = "" if made.usd is None else f", {made.usd:.2f} USD"
+        typer.echo(
+            f"{made.num_seeds:,} seeds ({made.num_of_kind:,} of each kind){paid} -> {made.out}"
+        )
+
+
+app.command(
+    epilog="Example: datagen export ./130k-world --format llama-factory --out ./data/world.json"
+)(cli_sharing.export)
+app.command(epilog="Example: datagen push ./130k-world --repo me/sample-world-130k --dry-run")(
+    cli_sharing.push
+)
 
 
 @contextmanager

@@ -137,6 +137,28 @@ def _is_seeds(value: object) -> bool:
     )
 
 
+def _is_texts(value: object) -> bool:
+    return isinstance(value, dict) and all(map(_is_text, value.values()))
+
+
+def _is_templates(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and _is_count(value.get("version"))
+        and _is_texts(value.get("prompts"))
+        and _is_texts(value.get("answers"))
+    )
+
+
+def _is_overlap(value: object) -> bool:
+    if not isinstance(value, dict):
+        return False
+    is_named = _is_text(value.get("beside")) and _is_count(value.get("found"))
+    is_unnamed = value.get("beside") is None and value.get("found") is None
+    counts = (value.get(name) for name in ("images", "rows_130k", "at_least"))
+    return all(map(_is_count, counts)) and (is_named or is_unnamed)
+
+
 def _is_money(value: object) -> bool:
     if value is None:
         return True
@@ -158,6 +180,15 @@ _PARTS = {
     "seeds": _Part("generators and counts", _is_seeds, is_required=False),
     "shot_pairs": _Part("a count", _is_count, is_required=False),
     "generators": _Part("rows by generator", _is_counts, is_required=False),
+    "templates": _Part(
+        "version, prompts and answers with texts by id", _is_templates, is_required=False
+    ),
+    "overlap_130k": _Part("counts of images shared", _is_overlap, is_required=False),
+    "classes": _Part(
+        "number, fewest_rows and most_rows",
+        lambda value: _is_counts(value, ("number", "fewest_rows", "most_rows")),
+        is_required=False,
+    ),
     "counts": _Part(
         "counts with rows and rejects", lambda value: _is_counts(value, ("rows", "rejects"))
     ),

@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vargpt_datagen.splitmix import seeded_order
+
 NUM_SHOTS = 4  # paper, Section 4.2: four image-caption samples
 PLAN_VERSION = 1  # bump on any change of what belongs to a position
 
@@ -69,8 +71,9 @@ class Plan:
         self.num_base = config.num_captions - self.num_spares
         identity = f"{config.seed}\n{config.fingerprint}"
         self._key = hashlib.sha256(identity.encode()).digest()
+        key = np.uint64(int.from_bytes(self._key[:8], "little"))
         # An array gives plain ints; taking numpy's scalars apart costs a tenth of a row's plan.
-        self._order = array("I", _seeded_order(config.num_captions, self._key).tobytes())
+        self._order = array("I", seeded_order(key, config.num_captions).tobytes())
         self._streams = {
             name: hashlib.blake2b(key=self._key, person=name, digest_size=64)
             for name in (b"row", b"set")
@@ -139,19 +142,3 @@ def _distinct(draws: tuple[int, ...], size: int) -> list[int]:
             number = (number + 1) % size
         found.append(number)
     return found
-
-
-def _seeded_order(size: int, key: bytes) -> np.ndarray:
-    """A permutation of range(size) that depends on the key alone, not on a library's generator.
-
-    Indices sorted by a 64-bit hash of themselves (the splitmix64 finaliser).
-    """
-    start = np.uint64(int.from_bytes(key[:8], "little"))
-    with np.errstate(over="ignore"):
-        z = start + (np.arange(size, dtype=np.uint64) + np.uint64(1)) * np.uint64(
-            0x9E3779B97F4A7C15
-        )
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z ^= z >> np.uint64(31)
-    return np.argsort(z, kind="stable").astype(np.uint32)

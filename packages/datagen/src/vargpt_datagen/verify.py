@@ -11,8 +11,12 @@ from vargpt_datagen.folder import CARD, MANIFEST, REPORT
 from vargpt_datagen.manifest import read_manifest
 from vargpt_datagen.printable import printable
 from vargpt_datagen.publishing import describe
+from vargpt_datagen.report.page import QUALITY
+from vargpt_datagen.verify_eval import eval_faults
+from vargpt_datagen.seeds.verifying import seed_folder_faults
 from vargpt_datagen.verify_replies import reply_faults
 from vargpt_datagen.verify_rows import RowRules, reject_faults, row_faults
+from vargpt_datagen.verify_templates import template_faults
 from vargpt_datagen.writer_config import OFFLINE
 from vargpt_schema import INSTRUCT, REJECTS, REPLIES, Table, UserError
 from vargpt_schema.compute import pc
@@ -37,12 +41,17 @@ def verify(folder: Path) -> list[str]:
         manifest = read_manifest(folder)
     except UserError as error:
         return [printable(str(error))]
+    if manifest["set"] == "seeds":
+        return [printable(fault) for fault in seed_folder_faults(folder, manifest)]
     faults = _file_faults(folder, manifest) + _foreign_faults(folder, manifest)
     if not faults:  # contents of damaged or missing files would only repeat the same news
         faults = _content_faults(folder, manifest)
     faults += _card_faults(folder, manifest)
-    if not (folder / REPORT).is_file():
-        faults.append(f"{REPORT}: missing. Run `datagen report {folder}`.")
+    faults += [
+        f"{page}: missing. Run `datagen report {folder}`."
+        for page in (REPORT, QUALITY)
+        if not (folder / page).is_file()
+    ]
     return [printable(fault) for fault in faults]
 
 
@@ -95,6 +104,15 @@ def _card_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
 
 
 def _content_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
+    try:
+        if manifest["set"] in ("class", "1270k"):
+            return template_faults(folder, manifest, ANEW)
+        if manifest["set"] == "eval":
+            return eval_faults(folder, manifest, ANEW)
+    except UserError as error:
+        return [str(error)]
+    except pa.ArrowInvalid as error:
+        return [f"data: damaged ({error}), readable text expected. {ANEW}"]
     try:
         rows = _read(INSTRUCT, folder / "data")
         rejects = _read(REJECTS, folder / "rejects")

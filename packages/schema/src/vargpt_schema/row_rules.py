@@ -34,8 +34,9 @@ def instruct_row_faults(table: pa.Table) -> list[RowFault]:
 
     num_rows = table.num_rows
     num_images = pc.fill_null(pc.list_value_length(images), 0)
-    to_read = _sum_by_row(pc.count_substring(content, IMAGE), row_of_turn, num_rows)
-    to_draw = _sum_by_row(pc.count_substring(content, IMAGE_GEN), row_of_turn, num_rows)
+    turns_end = pc.cumulative_sum(pc.fill_null(pc.list_value_length(messages), 0))
+    to_read = _sum_by_row(pc.count_substring_regex(content, IMAGE), turns_end)
+    to_draw = _sum_by_row(pc.count_substring_regex(content, IMAGE_GEN), turns_end)
     last = _last_turn(messages, content)
 
     task = table.column("task")
@@ -100,11 +101,12 @@ def _combined(table: pa.Table, name: str) -> pa.ListArray:
     return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
 
 
-def _sum_by_row(counts: pa.Array, row: pa.Array, num_rows: int) -> pa.Array:
-    """Sum of `counts` per row; 0 for a row without any."""
-    grouped = pa.table({"row": row, "count": counts}).group_by("row").aggregate([("count", "sum")])
-    at = pc.index_in(pa.array(range(num_rows), row.type), grouped.column("row").combine_chunks())
-    return pc.fill_null(pc.take(grouped.column("count_sum").combine_chunks(), at), 0)
+def _sum_by_row(counts: pa.Array, turns_end: pa.Array) -> pa.Array:
+    """Sum of `counts` per row, whose turns end before `turns_end`; 0 for a row without any."""
+    sums = pc.cumulative_sum(pc.cast(pc.fill_null(counts, 0), pa.int64()))
+    sums = pa.concat_arrays([pa.array([0], pa.int64()), sums])
+    starts = pa.concat_arrays([pa.array([0], turns_end.type), turns_end.slice(0, len(turns_end) - 1)])
+    return pc.subtract(pc.take(sums, turns_end), pc.take(sums, starts))
 
 
 def _last_turn(messages: pa.ListArray, content: pa.Array) -> pa.Array:
@@ -118,9 +120,10 @@ def _bad_turns(messages: pa.ListArray, role: pa.Array) -> pa.Array:
     lengths = pc.fill_null(pc.list_value_length(messages), 0)
     starts = pc.subtract(pc.cumulative_sum(lengths), lengths)
     row = pc.list_parent_indices(messages)
-    place = pc.subtract(pa.array(range(len(role)), pa.int64()), pc.take(starts, row))
-    wanted = pc.if_else(pc.equal(pc.bit_wise_and(place, 1), 0), "user", "assistant")
-    wrong = _rows_marked(pc.filter(row, pc.not_equal(role, wanted)), len(messages))
+    place = pc.subtract(_numbers(len(role), starts.type), pc.take(starts, row))
+    is_even = pc.equal(pc.bit_wise_and(place, 1), 0)
+    is_right = pc.if_else(is_even, pc.equal(role, "user"), pc.equal(role, "assistant"))
+    wrong = _rows_marked(pc.filter(row, pc.invert(pc.fill_null(is_right, False))), len(messages))
     is_odd_or_empty = pc.or_(
         pc.equal(lengths, 0), pc.equal(pc.bit_wise_and(pc.cast(lengths, pa.int64()), 1), 1)
     )
@@ -128,7 +131,14 @@ def _bad_turns(messages: pa.ListArray, role: pa.Array) -> pa.Array:
 
 
 def _rows_marked(rows: pa.Array, num_rows: int) -> pa.Array:
-    return pc.is_in(pa.array(range(num_rows), rows.type), pc.unique(rows))
+    if len(rows) == 0:
+        return pa.repeat(False, num_rows)
+    return pc.is_in(_numbers(num_rows, rows.type), pc.unique(rows))
+
+
+def _numbers(count: int, number_type: pa.DataType) -> pa.Array:
+    """0 to count - 1."""
+    return pc.subtract(pc.cumulative_sum(pa.repeat(pa.scalar(1, number_type), count)), 1)
 
 
 def _true_rows(is_bad: pa.Array | pa.ChunkedArray) -> list[int]:

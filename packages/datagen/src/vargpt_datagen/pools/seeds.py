@@ -85,17 +85,20 @@ def _fault_of(seed: Seed, seen_ids: set[str]) -> str | None:
         return f"seed {seed.seed_id!r} has a blank generator, the name of its writer expected"
     if not seed.generator.isprintable():
         return f"seed {seed.seed_id!r} has generator {seed.generator!r}, a printable name expected"
-    return _text_fault(seed)
+    fault = text_fault(seed.text)
+    return f"the text of seed {seed.seed_id!r} {fault}" if fault else None
 
 
-def _text_fault(seed: Seed) -> str | None:
-    """A text goes into a request that is paid for, beside captions: it must stay one plain line."""
-    where = f"the text of seed {seed.seed_id!r}"
-    if len(seed.text) > MAX_TEXT_CHARACTERS:
-        return f"{where} has {len(seed.text)} characters, at most {MAX_TEXT_CHARACTERS} expected"
-    if not seed.text.isprintable():
-        mark = next(mark for mark in seed.text if not mark.isprintable())
-        return f"{where} holds {mark!r}, one printable line expected"
-    if found := _PART_OF_A_REQUEST.search(seed.text):
-        return f"{where} holds {found.group()!r}, plain words expected"
+def text_fault(text: str) -> str | None:
+    """Why a text cannot be a seed's, None if it can.
+
+    It goes into a request that is paid for, beside captions: it must stay one plain line.
+    """
+    if len(text) > MAX_TEXT_CHARACTERS:
+        return f"has {len(text)} characters, at most {MAX_TEXT_CHARACTERS} expected"
+    if not text.isprintable():
+        mark = next(mark for mark in text if not mark.isprintable())
+        return f"holds {mark!r}, one printable line expected"
+    if found := _PART_OF_A_REQUEST.search(text):
+        return f"holds {found.group()!r}, plain words expected"
     return None

@@ -1,5 +1,6 @@
-"""OUT/report.html: one self-contained page made from a build's manifest, shards and rejects."""
+"""OUT/report.html and OUT/quality.json, from a build's manifest, shards and rejects."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,25 +9,35 @@ from typing import Any
 import pyarrow as pa
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from vargpt_datagen.build_rows import num_rows_of, rows_at, seed_texts, seeded_numbers
+from vargpt_datagen.beside_130k import overlap_text
+from vargpt_datagen.build_rows import (
+    num_rows_of,
+    rows_at,
+    seed_texts,
+    seeded_numbers,
+    table_of,
+)
 from vargpt_datagen.folder import BuildFolder, disk_faults_are_said, write_text
 from vargpt_datagen.manifest import read_manifest
 from vargpt_datagen.printable import printable_lines
 from vargpt_datagen.report import plots
 from vargpt_datagen.report.gallery import picture_of
+from vargpt_datagen.report.quality import quality_of
 from vargpt_datagen.report.rejected import reject_groups
 from vargpt_datagen.report.texts import measure_texts, read_columns
 from vargpt_datagen.report.usage import COLUMNS, uses
 from vargpt_datagen.review import read_review
-from vargpt_schema import INSTRUCT, UserError
+from vargpt_schema import UserError
 from vargpt_schema.compute import pc
 
+QUALITY = "quality.json"
 GALLERY_ROWS, GALLERY_ROWS_OPEN = 48, 12
 
 
 def make_report(folder: Path, image_root: Path | None = None) -> Path:
     """Write OUT/report.html, the same bytes for the same build; returns its path.
 
+    Its figures are written as OUT/quality.json too.
     Pictures of real rows are looked up below `image_root`. UserError when the folder holds no
     published build.
     """
@@ -34,9 +45,10 @@ def make_report(folder: Path, image_root: Path | None = None) -> Path:
     if image_root is not None:
         expect_image_root(image_root)
     with _frugal_memory():
-        page = _page(folder, manifest, image_root)
+        page, quality = _page_and_quality(folder, manifest, image_root)
     path = BuildFolder(folder).report
     with disk_faults_are_said(folder):
+        write_text(folder / QUALITY, json.dumps(quality, indent=2, ensure_ascii=False) + "\n")
         write_text(path, page)
     return path
 
@@ -50,17 +62,22 @@ def expect_image_root(image_root: Path) -> None:
         )
 
 
-def _page(folder: Path, manifest: dict[str, Any], image_root: Path | None) -> str:
+def _page_and_quality(
+    folder: Path, manifest: dict[str, Any], image_root: Path | None
+) -> tuple[str, dict[str, Any]]:
     num_rows = num_rows_of(folder)
     if num_rows == 0:
         raise UserError(f"{folder}: a build without rows, at least one was expected. Build again.")
     texts = measure_texts(read_columns(folder))
-    table = INSTRUCT.read(folder, [*COLUMNS, "attempts"])
+    held = table_of(folder)
+    wanted = [name for name in (*COLUMNS, "attempts") if name in held.schema.names]
+    table = held.read(folder, wanted)
+    pools = uses(table, manifest)
     gallery = [
         {"row": row, "picture": picture_of(row, image_root)}
         for row in rows_at(folder, seeded_numbers(num_rows, GALLERY_ROWS, seed=0))
     ]
-    return (
+    page = (
         _environment()
         .get_template("report.jinja")
         .render(
@@ -71,13 +88,15 @@ def _page(folder: Path, manifest: dict[str, Any], image_root: Path | None) -> st
             num_open=GALLERY_ROWS_OPEN,
             seed_texts=seed_texts(manifest),
             texts=texts,
-            uses=uses(table, manifest),
-            asked_again_frac=_asked_again_frac(table),
+            uses=pools,
+            asked_again_frac=_asked_again_frac(table) if "attempts" in wanted else None,
             reject_groups=reject_groups(folder),
             review=read_review(folder),
             plots=plots,
+            overlap_text=overlap_text,
         )
     )
+    return page, quality_of(manifest, texts, pools)
 
 
 @contextmanager

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from vargpt_datagen.build_rows import seeded_numbers
+from vargpt_datagen.build_rows import seeded_numbers, table_of
+from vargpt_datagen.report.class_names import ClassRecall, class_names, class_recalls
 from vargpt_datagen.report.diversity import (
     Counted,
     Forms,
@@ -18,19 +19,23 @@ from vargpt_datagen.report.diversity import (
 )
 from vargpt_datagen.report.plots import Plot, length_plot, share_plot
 from vargpt_datagen.report.words import Words, words_of
+from vargpt_datagen.template_rows import combined
 from vargpt_schema import IMAGE_GEN, INSTRUCT
 from vargpt_schema.compute import pc
 
-MAX_MEASURED_ROWS = 200_000  # of larger builds a seeded sample is measured
+MAX_MEASURED_ROWS = 50_000  # of larger builds a seeded sample is measured, of equal size for all
 _TOP_CAPTIONS = 20
 
 
 class Columns(NamedTuple):
-    """Texts of all rows."""
+    """Texts of all rows, and the classes of their images."""
 
     prompts: pa.ChunkedArray
-    answers: pa.ChunkedArray  # without the placeholder of the picture
+    answers: pa.ChunkedArray | None  # without the placeholder of the picture; None: prompts alone
     captions: pa.ChunkedArray
+    labels: pa.ChunkedArray | None = None  # None: the classes are not known
+    wnids: pa.ChunkedArray | None = None
+    sources: pa.ChunkedArray | None = None
 
 
 class Lengths(NamedTuple):
@@ -51,6 +56,7 @@ class Side(NamedTuple):
     forms: Forms
     recall_mean: float | None  # None without captions
     recall_plot: Plot | None
+    class_recall: ClassRecall | None  # None where no class has a known name
 
 
 class Repeats(NamedTuple):
@@ -67,14 +73,22 @@ class Texts(NamedTuple):
     lengths: list[Lengths]
     sides: list[Side]
     repeats: Repeats
+    caption_class_recall: ClassRecall | None
 
 
 def read_columns(folder: Path) -> Columns:
-    """First and last turn of every row, and the captions; one shard at a time, to save memory."""
-    shards = [
-        _columns(INSTRUCT.read(file, ["messages", "caption"])) for file in INSTRUCT.files(folder)
-    ]
-    return Columns(*map(pa.chunked_array, zip(*shards, strict=True)))
+    """First and last turn of every row, caption and class; one shard at a time, for memory."""
+    table = table_of(folder)
+    has_answers = table is INSTRUCT
+    texts = ["messages"] if has_answers else ["prompt"]
+    shards: list[list[pa.Array]] = []
+    for file in table.files(folder):
+        found = table.read(file, [*texts, "caption", "label", "wnid", "source"]).combine_chunks()
+        sides = _turns(found) if has_answers else (combined(found, "prompt"), pa.nulls(0))
+        others = (combined(found, name) for name in ("caption", "label", "wnid", "source"))
+        shards.append([*sides, *others])
+    prompts, answers, *others = map(pa.chunked_array, zip(*shards, strict=True))
+    return Columns(prompts, answers if has_answers else None, *others)
 
 
 def measure_texts(columns: Columns) -> Texts:
@@ -83,35 +97,60 @@ def measure_texts(columns: Columns) -> Texts:
     measured = columns
     if num_rows > MAX_MEASURED_ROWS:
         numbers = pa.array(seeded_numbers(num_rows, MAX_MEASURED_ROWS, seed=0))
-        measured = Columns(*(column.take(numbers) for column in columns))
-    prompts, answers, captions = words_of(*measured)
+        measured = Columns(*(None if each is None else each.take(numbers) for each in columns))
+    columns_by_title = {"Requests": (columns.prompts, measured.prompts)}
+    if columns.answers is not None and measured.answers is not None:
+        columns_by_title["Answers"] = (columns.answers, measured.answers)
+    texts = [text for _, text in columns_by_title.values()]
+    class_recall = _class_recalls(measured, [*texts, measured.captions])
+    *words, captions = words_of(*texts, measured.captions)
     sides = [
-        _side("Requests", columns.prompts, prompts, captions),
-        _side("Answers", columns.answers, answers, captions),
+        _side(title, everywhere, of_side, captions, class_recall[number] if class_recall else None)
+        for number, ((title, (everywhere, _)), of_side) in enumerate(
+            zip(columns_by_title.items(), words, strict=True)
+        )
     ]
-    columns_of_words = {"Request": prompts, "Answer": answers, "Caption": captions}
+    titles = ("Request", "Answer")[: len(words)]
+    columns_of_words = dict(zip((*titles, "Caption"), (*words, captions), strict=True))
     return Texts(
         measured_rows=len(measured.prompts),
         all_rows=num_rows,
-        lengths=[_lengths(title, words) for title, words in columns_of_words.items()],
+        lengths=[_lengths(title, found) for title, found in columns_of_words.items()],
         sides=sides,
         repeats=_repeats(columns.captions),
+        caption_class_recall=class_recall[-1] if class_recall else None,
     )
 
 
-def _columns(table: pa.Table) -> tuple[pa.Array, pa.Array, pa.Array]:
-    table = table.combine_chunks()
-    messages = table.column("messages").combine_chunks()
+def _class_recalls(columns: Columns, texts: list[pa.ChunkedArray]) -> list[ClassRecall] | None:
+    if columns.labels is None or columns.wnids is None or columns.sources is None:
+        return None
+    names = class_names(_one(columns.labels), _one(columns.wnids), _one(columns.sources))
+    return class_recalls(names, list(map(_one, texts)))
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    return pa.concat_arrays(column.chunks)
+
+
+def _turns(table: pa.Table) -> tuple[pa.Array, pa.Array]:
+    """First and last turn of each row, the latter without the placeholder of its picture."""
+    messages = combined(table, "messages")
     contents = pc.struct_field(pc.list_flatten(messages), "content")
     lengths = pc.list_value_length(messages)
     ends = pc.cumulative_sum(lengths)
     last = contents.take(pc.subtract(ends, 1))
     answers = pc.utf8_rtrim_whitespace(pc.replace_substring(last, IMAGE_GEN, ""))
-    prompts = contents.take(pc.subtract(ends, lengths))
-    return prompts, answers, table.column("caption").combine_chunks()
+    return contents.take(pc.subtract(ends, lengths)), answers
 
 
-def _side(title: str, texts: pa.ChunkedArray, words: Words, captions: Words) -> Side:
+def _side(
+    title: str,
+    texts: pa.ChunkedArray,
+    words: Words,
+    captions: Words,
+    class_recall: ClassRecall | None,
+) -> Side:
     shares = recall(words, captions)
     distinct = pc.count_distinct(texts).as_py()
     return Side(
@@ -127,6 +166,7 @@ def _side(title: str, texts: pa.ChunkedArray, words: Words, captions: Words) -> 
         forms=forms(words, captions),
         recall_mean=float(shares.mean()) if len(shares) else None,
         recall_plot=share_plot(title, shares) if len(shares) else None,
+        class_recall=class_recall,
     )
 
 
@@ -138,7 +178,9 @@ def _lengths(title: str, words: Words) -> Lengths:
 def _repeats(captions: pa.ChunkedArray) -> Repeats:
     counted = pc.value_counts(pc.drop_null(captions))
     counts = counted.field("counts").to_numpy()
-    repeated = counted.filter(pc.greater(counted.field("counts"), 1)).to_pylist()
+    fewest = max(np.sort(counts)[-_TOP_CAPTIONS:][:1].tolist() or [0])
+    most_frequent = counted.filter(pc.greater_equal(counted.field("counts"), max(fewest, 2)))
+    repeated = most_frequent.to_pylist()
     repeated.sort(key=lambda item: (-item["counts"], item["values"]))
     return Repeats(
         distinct=len(counts),

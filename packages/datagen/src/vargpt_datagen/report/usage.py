@@ -21,7 +21,7 @@ COLUMNS = [
     "shot_ids",
     "prompt_template_id",
     "answer_template_id",
-]  # what `uses` looks at
+]  # what `uses` looks at; prompts of an evaluation have the one of their template alone
 
 
 class Use(NamedTuple):
@@ -41,15 +41,26 @@ def uses(table: pa.Table, manifest: Mapping[str, Any]) -> list[Use]:
     found: list[Use] = []
     sizes = manifest.get("seeds", {}).get("counts", {})
     for kind in SEED_KINDS:
-        counts = _counts(table.column(f"{kind}_seed_id"))
+        counts = _counts_in(table, f"{kind}_seed_id")
         if counts:
             found.append(_use(_TITLES[kind], counts, sizes.get(kind), _filled(counts)))
-    found += _shot_uses(table.column("shot_ids"), manifest)
+    if "shot_ids" in table.column_names:
+        found += _shot_uses(table.column("shot_ids"), manifest)
+    templates = manifest.get("templates", {})
     for side, title in _TEMPLATES.items():
-        counts = _counts(table.column(f"{side}_template_id"))
-        if counts:
-            found.append(_use(title, counts, None, _filled(counts)))
+        counts = _counts_in(table, f"{side}_template_id")
+        size = len(templates.get(f"{side}s", {})) or len(counts)
+        if size > 1 and counts:  # one template for all rows is no pool
+            texts = templates.get(f"{side}s", {})
+            named = {
+                f"{name} {texts.get(name, '')}".rstrip(): rows for name, rows in counts.items()
+            }
+            found.append(_use(title, named, size, _filled(counts)))
     return found
+
+
+def _counts_in(table: pa.Table, name: str) -> dict[str, int]:
+    return _counts(table.column(name)) if name in table.column_names else {}
 
 
 def _shot_uses(column: pa.ChunkedArray, manifest: Mapping[str, Any]) -> list[Use]:
