@@ -31,6 +31,7 @@ def test_the_folder_holds_what_the_design_names(world_build: Path):
         "README.md",
         "data",
         "manifest.json",
+        "quality.json",
         "rejects",
         "report.html",
     }

@@ -282,3 +282,16 @@ def test_the_worlds_fingerprint_follows_its_labels(monkeypatch: pytest.MonkeyPat
     before = WorldCaptions().fingerprint
     monkeypatch.setattr(world, "label_at", lambda _index: 0)
     assert WorldCaptions().fingerprint != before
+
+
+def test_captions_that_are_all_unfit_leave_none(tmp_path: Path):
+    source = ParquetCaptions(write_enriched(tmp_path / "c.parquet", ["a bowl of", "", "dog"]))
+    assert len(source) == 0
+    assert dict(source.dropped) == {"cut_off": 1, "empty": 1, "too_short": 1}
+
+
+def test_a_label_that_is_not_its_wordnet_ids_is_refused(tmp_path: Path):
+    ids = ["n01440764_1.JPEG", "n15075141_1.JPEG"]  # labels 0 and 999
+    path = write_enriched(tmp_path / "c.parquet", ["a dog", "a cat"], ids)
+    with pytest.raises(UserError, match="label 1 found in the row of 'n15075141_1', 999 was exp"):
+        ParquetCaptions(path)

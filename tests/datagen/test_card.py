@@ -26,6 +26,7 @@ def manifest(source: str = "world", **changes: Any) -> dict[str, Any]:
     """All that a card reads of a manifest."""
     return {
         "name": "A-Name-130K",
+        "set": "130k",
         "command": "datagen build-130k --rows 30",
         "config": {"writer": "offline"},
         "captions": {"source": source, "captioner": "a-captioner"},

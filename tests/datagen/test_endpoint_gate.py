@@ -67,6 +67,22 @@ def test_no_slot_is_lost_or_given_twice_whoever_is_cancelled(ceiling, visits):
     leaping(all_of_them())
 
 
+def test_the_slot_of_one_who_was_let_in_and_cancelled_at_once_goes_to_the_next():
+    async def three() -> None:
+        gate = Gate(1)
+        await gate.enter()
+        second, third = (asyncio.create_task(gate.enter()) for _ in range(2))
+        await asyncio.sleep(1)
+        gate.leave("answered")
+        second.cancel()
+        async with asyncio.timeout(60):
+            await third
+        assert second.cancelled()
+        assert gate.in_flight == 1
+
+    leaping(three())
+
+
 @settings(deadline=None, max_examples=50)
 @given(ceiling=st.integers(1, 5), num_rows=st.integers(1, 40), seed=st.integers(0, 99))
 def test_a_row_that_comes_back_enters_before_one_that_has_not_been_sent(ceiling, num_rows, seed):

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from vargpt_datagen.journal import Journal
-from vargpt_datagen.prices import Price
-from vargpt_datagen.reply import Reply
+from vargpt_datagen.reply import REFUSED, Reply
 from vargpt_schema import UserError
 
 REQUEST = "ab" * 32
@@ -52,8 +51,7 @@ WRITE_AND_WAIT = """
 import sys, time
 from pathlib import Path
 from vargpt_datagen.journal import Journal
-from vargpt_datagen.prices import Price
-from vargpt_datagen.reply import Reply
+from vargpt_datagen.reply import REFUSED, Reply
 journal = Journal(Path(sys.argv[1]), replies_per_commit=1)
 for number in range(500):
     journal.add(f"{number:064x}", 1, Reply(str(number), "stop", "fake-1", 1, 0, 1, None))
@@ -136,22 +134,27 @@ def test_a_place_that_cannot_be_made_is_still_the_disks_fault(tmp_path: Path):
         Journal(tmp_path / "file" / "j", replies_per_commit=1)
 
 
-PRICE = Price("fake-1", "", 1.0, 2.0, 4.0, "")
-
-
-def test_spent_usd_counts_replies_earlier_risks_and_what_had_no_price(tmp_path: Path):
+def test_spent_usd_counts_replies_and_what_earlier_runs_risked(tmp_path: Path):
     first = Journal(tmp_path / "j", replies_per_commit=1)
     first.add(REQUEST, 1, REPLY)  # 0.5 USD
-    unpriced = REPLY._replace(
-        usd=None, prompt_tokens=2_000_000, cached_tokens=1_000_000, completion_tokens=500_000
-    )
-    first.add(REQUEST, 2, unpriced)  # 2 + 1 + 2 USD by the price
     first.note_at_risk(0.25)
     first.note_at_risk(0.125)  # the same run: its latest note counts
     first.close()
     second = Journal(tmp_path / "j", replies_per_commit=1)
     second.note_at_risk(1.0)
-    assert second.spent_usd(PRICE) == 0.5 + 5.0 + 0.125 + 1.0
+    assert second.spent_usd() == 0.5 + 0.125 + 1.0
+
+
+def test_refusals_are_forgotten_where_nothing_was_ever_answered(tmp_path: Path):
+    journal = Journal(tmp_path / "j", replies_per_commit=1)
+    refusal = REPLY._replace(finish_reason=REFUSED)
+    journal.add(REQUEST, 1, refusal)
+    journal.forget_lone_refusals()
+    assert journal.replies(REQUEST) == []
+    journal.add(REQUEST, 1, refusal)
+    journal.add("ab" * 32, 1, REPLY)
+    journal.forget_lone_refusals()
+    assert journal.replies(REQUEST) == [refusal]
 
 
 def test_usage_counts_every_reply_once_and_tells_of_missing_prices(tmp_path: Path):

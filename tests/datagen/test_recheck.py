@@ -172,7 +172,7 @@ def test_verify_finds_replies_that_do_not_belong(build: Path, part: str):
 def test_a_set_without_replies_is_refused(tmp_path: Path):
     from tests.datagen.small_build import row, write_build
 
-    write_build(tmp_path / "class", [row(0)], manifest={"set": "class"})
+    write_build(tmp_path / "class", [row(0)], manifest={"config": {"set": "class"}})
     ran = datagen("recheck", "class", cwd=tmp_path)
     assert ran.returncode == 2
     assert "a set 'class' found, one of build-130k was expected" in ran.stderr

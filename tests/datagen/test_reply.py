@@ -25,7 +25,7 @@ def test_a_json_object_with_both_keys_is_a_pair():
         ("   \n ", "stop", "blank"),
         ('{"prompt": " ", "answer": "A cat."}', "stop", "blank"),
         ('{"prompt": "Draw a c', "length", "cut_off"),
-        ('{"prompt": "Draw.", "answer": "A cat."}', "content_filter", "cut_off"),
+        ('{"prompt": "Draw.", "answer": "A cat."}', "content_filter", "refused"),
         ('{"prompt": "Draw a c', "stop", "malformed_json"),
         ('["Draw.", "A cat."]', "stop", "malformed_json"),
         ('"Draw."', "stop", "malformed_json"),

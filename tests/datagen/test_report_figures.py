@@ -119,7 +119,8 @@ def test_measuring_in_parts_changes_nothing(rows: list[tuple[str, str]], part_ro
 def test_large_builds_are_measured_on_a_seeded_sample(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(texts, "MAX_MEASURED_ROWS", 4)
     captions = column(*[f"a dog {number}" for number in range(9)], "a dog 8")
-    found = texts.measure_texts(texts.Columns(captions, captions, captions))
+    parts: dict[texts.Part, pa.ChunkedArray] = {"prompts": captions, "captions": captions}
+    found = texts.measure_texts(parts.get)
     assert (found.measured_rows, found.all_rows) == (4, 10)
     assert found.sides[0].distinct == 9
     assert sum(bar_rows(bar.label) for bar in found.lengths[0].plot.bars) == 4

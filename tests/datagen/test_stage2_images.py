@@ -178,7 +178,7 @@ def test_few_items_are_taken_before_their_results_are():
     results = in_threads(str, (taken.append(number) or number for number in range(1_000)))
     next(results)
     assert len(taken) <= 17
-    results.close()
+    del results
 
 
 def test_the_ledger_gives_back_what_was_noted_in_an_earlier_run(tmp_path: Path):

@@ -73,6 +73,8 @@ def _journal(folder: BuildFolder, *, is_paid: bool) -> Iterator[Journal]:
         if is_paid and journal.was_empty and any(folder.replies.glob("*.parquet")):
             # .work was deleted, as may be done once published: what was paid for is still here.
             journal.take_over(REPLIES.records(folder.replies))
+        if is_paid:
+            journal.forget_lone_refusals()
         yield journal
     finally:
         journal.close()
@@ -103,6 +105,12 @@ async def _from_endpoint(
             return await writing.write(rows.num_rows)
         finally:
             showing.cancel()
+            if session.budget and session.budget.uncertain_usd:
+                print(
+                    f"{session.budget.uncertain_usd:.4f} USD at most for requests that may have "
+                    "been billed and brought no reply",
+                    file=sys.stderr,
+                )
 
 
 def _writing(

@@ -121,6 +121,13 @@ def _prepared(config: Build1270kConfig) -> TemplateBuild:
         rows=rows,
         manifest=manifest,
         image_root=config.image_root,
+        without_dictionary=(
+            "sample_id",
+            "image_id",
+            "images.list.element",
+            "caption",
+            "messages.list.element.content",
+        ),
     )
 
 

@@ -120,7 +120,7 @@ def publish_130k(
         len(written.rows),
         len(written.rejects),
         was_finished=False,
-        usd=asked.usage.usd if asked.journal else None,
+        usd=asked.usage.usd if asked.journal and not asked.usage.num_unpriced else None,
     )
 
 
@@ -258,7 +258,7 @@ def _manifest(
             "rows": len(written.rows),
             "rejects": len(written.rejects),
             **({"open_rows": written.num_open} if written.num_open else {}),
-            "judged_replies": tally.asked + tally.replayed,
+            "judged_replies": sum(each.attempts for each in (*written.rows, *written.rejects)),
             "distinct_prompts": len({row.prompt for row in written.rows}),
             "distinct_answers": len({row.answer for row in written.rows}),
         },

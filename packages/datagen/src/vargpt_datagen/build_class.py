@@ -112,4 +112,5 @@ def _prepared(config: BuildClassConfig) -> TemplateBuild:
         rows=rows,
         manifest=manifest,
         image_root=config.image_root,
+        without_dictionary=("sample_id", "image_id", "images.list.element"),
     )

@@ -70,6 +70,12 @@ def _own_rows(file: Path, split: Split, captions: bool) -> pa.Table:
             f"{file}: image {first['image']!r} found in the row of {first['image_id']!r}, a "
             "relative POSIX path below the image root was expected. Mend the path."
         )
+    names = table.column("class_name")
+    if names.null_count:
+        known = pc.cast(class_names_of(table.column("wnid")), pa.string())
+        names = pc.coalesce(pc.cast(names, pa.string()), known).dictionary_encode()
+        at = table.schema.get_field_index("class_name")
+        table = table.set_column(at, "class_name", names)
     if split == "validation":  # who keeps training images for validation says so in the table
         misplaced = pa.nulls(table.num_rows, pa.string())
     else:

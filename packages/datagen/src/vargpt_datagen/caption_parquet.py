@@ -144,9 +144,9 @@ def _parquet_files(path: Path, split: Split) -> list[Path]:
 def _joined(parts: list[dict[str, pa.ChunkedArray]]) -> pa.Table:
     """One table with one chunk a column; empties the parts, so that no two columns lie twice."""
     columns: dict[str, Any] = {}
-    for name in list(parts[0]):
+    for name, first in list(parts[0].items()):
         chunks = [chunk for part in parts for chunk in part.pop(name).chunks]
-        columns[name] = pa.chunked_array(chunks).combine_chunks()
+        columns[name] = pa.chunked_array(chunks, first.type).combine_chunks()
     return pa.table(columns)
 
 

@@ -34,7 +34,11 @@ _MARKDOWN = re.compile(r"[\\`*\[\]|~$#!]|(?<!\w)_|_(?!\w)")
 
 
 def card_text(manifest: dict[str, Any]) -> str:
-    """The card of a build, from its manifest alone."""
+    """The card of a build, from its manifest alone; LookupError for a set without one."""
+    if manifest["set"] == "stage2":
+        from vargpt_datagen.stage2.card import stage2_card_text  # which writes its cells as here
+
+        return stage2_card_text(manifest)
     environment = Environment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
     )

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from vargpt_datagen import cli_sharing
+from vargpt_datagen import cli_sharing, cli_template_builds
 from vargpt_datagen.config_file import ConfigFile
 
 app = typer.Typer(
@@ -129,6 +129,20 @@ def build_130k(
         typer.echo(f"{built.num_rows:,} rows, {built.num_rejects:,} rejects{paid} -> {built.out}")
 
 
+app.command(
+    "build-class",
+    epilog="Example: datagen build-class --rows 1000 --out ./class && datagen verify ./class",
+)(cli_template_builds.build_class)
+app.command(
+    "build-1270k",
+    epilog="Example: datagen build-1270k --rows 1000 --out ./1270k && datagen verify ./1270k",
+)(cli_template_builds.build_1270k)
+app.command(
+    "build-eval",
+    epilog="Example: datagen build-eval --rows 1000 --out ./eval && datagen verify ./eval",
+)(cli_template_builds.build_eval)
+
+
 @app.command(
     "build-stage2",
     epilog="Example: datagen build-stage2 --rows 1000 --out ./stage2 && datagen verify ./stage2",
@@ -229,7 +243,8 @@ def recheck(
         found = rechecked(folder, captions=captions, seeds=seeds)
     if found.num_open:
         typer.echo(
-            f"{found.num_open:,} rows are open: {found.command} --out {folder} asks for them",
+            f"{found.num_open:,} rows are open. To ask for them, with your own --max-usd, --price and "
+            f"--key-env: {found.command} --out {shlex.quote(str(folder))}",
             err=True,
         )
     typer.echo(

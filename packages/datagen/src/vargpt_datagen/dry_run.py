@@ -69,7 +69,7 @@ def dry_run_text(plan: Plan, requests: RequestWriter, rows: int, endpoint: Endpo
             for share in (0.0, cache_share(sizes, calls, None), cache_share(sizes, calls, sets))
         ]
         lines.append(
-            f"{price.model:<16} {price.since} {usd[0]:>9.2f} {usd[1]:>13.2f} {usd[2]:>10.2f}"
+            f"{price.model:<16} {price.since or 'as given':<10} {usd[0]:>9.2f} {usd[1]:>13.2f} {usd[2]:>10.2f}"
             f"  {price.note}"
         )
     return "\n".join(lines)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from vargpt_datagen.printable import printable
 from vargpt_schema import UserError
 from vargpt_schema.table import fsync_folder
 
@@ -16,7 +17,9 @@ MANIFEST = "manifest.json"
 CARD = "README.md"
 REPORT = "report.html"
 
-_FREE_OPTIONS = {"rows", "captions", "seeds"}  # of the latter two, the contents are compared
+# Of captions and seeds the contents are compared. A host may move, as servers started by Slurm do:
+# the model and the form of the requests are compared, and rows keep the model that was reported.
+_FREE_OPTIONS = {"rows", "captions", "seeds", "writer"}
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
@@ -68,8 +71,31 @@ class BuildFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder for this process; UserError when another one has it."""
-        path = self.work / "lock"
+        """Hold the folder for this process, and the one of its journal.
+
+        UserError when another process has one of them, or another build its journal there.
+        """
+        with self._locked(self.work / "lock"):
+            if self.work_dir == self.work:
+                yield
+                return
+            with self._locked(self.work_dir / "lock"):
+                self._expect_own_work_dir()
+                yield
+
+    def _expect_own_work_dir(self) -> None:
+        owner = self.work_dir / "build"
+        root = str(self.root.resolve())
+        found = owner.read_text("utf-8") if owner.exists() else root
+        if found != root:
+            raise UserError(
+                f"--work-dir {self.work_dir}: holds the journal of the build in {printable(found)}, "
+                "one of its own was expected. Choose another --work-dir."
+            )
+        write_text(owner, root)
+
+    @contextmanager
+    def _locked(self, path: Path) -> Iterator[None]:
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
@@ -85,7 +111,7 @@ class BuildFolder:
                     ) from error
                 holder = os.pread(handle, 100, 0).decode(errors="replace").strip() or "unknown"
                 raise UserError(
-                    f"{self.root}: process {holder} is building in this folder, one at a time was "
+                    f"{path.parent if path.parent != self.work else self.root}: process {holder} is building in this folder, one at a time was "
                     "expected. Wait for it, or choose another folder with --out DIR."
                 ) from error
             os.ftruncate(handle, 0)
@@ -119,6 +145,10 @@ class BuildFolder:
                 "with --out DIR."
             )
         write_text(self.started, json.dumps(started, indent=2, sort_keys=True))
+
+    def told_config(self) -> dict[str, Any] | None:
+        """The configuration of a published or started build."""
+        return self._published_config() or self._started_config()
 
     def started_work_dir(self) -> Path | None:
         """Where the journal of a started build lies; None for the usual place."""

@@ -60,10 +60,10 @@ def open_images(
 ) -> ImageColumns:
     """The images that `--captions` names: "world", "hub" or a path.
 
-    A path is a Parquet file or folder (a `captions` table, or the layout of imagenet-1k-vl-enriched)
-    or, where no captions are needed, a folder of ImageNet, whose paths then start at the image root
-    if one is given. Without captions no image is left out for what its caption is like. UserError
-    for whatever a build cannot stand on.
+    A path is a Parquet file or folder (a `captions` table or the layout of imagenet-1k-vl-enriched)
+    or, where no captions are needed, a folder of ImageNet: its image paths start at the image root,
+    if one is given. Where no captions are needed none is read, and no image is left out for what
+    its caption is like. UserError for whatever a build cannot stand on.
     """
     if captions == "world":
         return _world(split, needs_captions)
@@ -121,6 +121,8 @@ def _held(
 
 
 def _rows_at(table: pa.Table, rows: np.ndarray) -> pa.Table:
+    if len(rows) and not 0 <= rows.min() <= rows.max() < table.num_rows:
+        raise IndexError(f"rows {rows.min()} to {rows.max()} of {table.num_rows} images")
     found = (
         table.slice(int(rows[0]), len(rows)) if _is_run(rows) else table.take(pa.array(rows))
     ).combine_chunks()

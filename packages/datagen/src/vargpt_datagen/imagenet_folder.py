@@ -28,7 +28,7 @@ _FOLDER_NAMES = tuple(name for names in _FOLDERS.values() for name in names)
 _CLASS_FOLDER = re.compile(r"n[0-9]{8}")
 _VALIDATION_STEM = re.compile(r"ILSVRC2012_val_[0-9]{8}")
 _SUFFIXES = frozenset({"JPEG", "jpeg", "JPG", "jpg", "png", "webp"})
-_THREADS = 8  # each waits for the file system
+_THREADS = 4  # each waits for the file system
 
 
 class ImagenetListing(NamedTuple):
@@ -47,10 +47,12 @@ class _Names(NamedTuple):
 
 def is_imagenet_folder(path: Path) -> bool:
     """Whether a path is a folder of images rather than of Parquet files."""
+    path = path.absolute()
     if not path.is_dir() or any(path.glob("*.parquet")) or any(path.glob("data/*.parquet")):
         return False
     return path.name in _FOLDER_NAMES or any(
-        name in _FOLDER_NAMES or _CLASS_FOLDER.fullmatch(name) for name in os.listdir(path)
+        entry.name in _FOLDER_NAMES or _CLASS_FOLDER.fullmatch(entry.name)
+        for entry in path.iterdir()
     )
 
 
@@ -62,7 +64,7 @@ def list_imagenet(path: Path, split: Split, image_root: Path | None = None) -> I
     and empty ones, are left out and counted. UserError for a split that is not there, for class
     folders missing, foreign or without an image, and for links out of the image root.
     """
-    folder = _folder_of(path, split)
+    folder = _folder_of(path.absolute(), split)
     root = (image_root or (folder.parent if folder.name in _FOLDER_NAMES else folder)).resolve()
     _refuse_outside(folder, root)
     below_root = folder.resolve().relative_to(root)
@@ -90,8 +92,10 @@ def _folder_of(path: Path, split: Split) -> Path:
     below = [path / name for name in _FOLDERS[split] if (path / name).is_dir()]
     if below:
         return below[0]
-    is_training = split == "train" and path.name not in _FOLDER_NAMES
-    if path.name in _FOLDERS[split] or (is_training and _class_folders(path, None).wanted):
+    holds_classes = any(_CLASS_FOLDER.fullmatch(entry.name) for entry in path.iterdir())
+    if path.name in _FOLDERS[split]:
+        return path
+    if split == "train" and holds_classes and path.name not in _FOLDER_NAMES:
         return path
     raise UserError(
         f"{path}: no folder {' or '.join(_FOLDERS[split])} found, the {split} images of ImageNet "
@@ -115,13 +119,12 @@ def _expect_all_classes(folder: Path, names: list[str]) -> None:
     wnids = {each.wnid for each in imagenet_classes()}
     for fault, remedy, faulty in (
         ("missing", "Unpack their archives.", sorted(wnids.difference(names))),
-        ("that are no class", "Move them away.", sorted(set(names).difference(wnids))),
+        ("of no class", "Move them away.", sorted(set(names).difference(wnids))),
     ):
         if faulty:
             raise UserError(
-                f"{folder}: {len(faulty):,} class folders {fault} found (first "
-                f"{printable(faulty[0])}), exactly the {len(wnids):,} of ImageNet-1k were "
-                f"expected. {remedy}"
+                f"{folder}: class folders {fault}: {len(faulty):,} (first {printable(faulty[0])}), "
+                f"exactly the {len(wnids):,} of ImageNet-1k were expected. {remedy}"
             )
 
 

@@ -1,4 +1,4 @@
-"""Labels of ImageNet-1k's validation images, which lie in one flat folder: from a file beside it."""
+"""Labels of ImageNet-1k's validation images, which lie in one flat folder: from a file near it."""
 
 import re
 from pathlib import Path
@@ -48,6 +48,6 @@ def _stem_and_wnid(file: Path, number: int, line: str) -> tuple[str, str]:
     if match and match["stem"] and int(match["label"]) < len(classes):
         return match["stem"], classes[int(match["label"])].wnid
     raise UserError(
-        f"{file}: line {number} is {line[:60]!r}, an image's name with its WordNet id or label, or a "
-        "WordNet id was expected. Get one of " + ", ".join(LABEL_FILES) + "."
+        f"{file}: line {number} is {line[:60]!r}, an image's name with its WordNet id or label, or "
+        f"a WordNet id, was expected. Get one of {', '.join(LABEL_FILES)}."
     )

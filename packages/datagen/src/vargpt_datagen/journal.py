@@ -11,9 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from vargpt_datagen.prices import Price
 from vargpt_datagen.printable import printable
-from vargpt_datagen.reply import Reply
+from vargpt_datagen.reply import NO_REPLY, REFUSED, Reply
 from vargpt_schema import ReplyRecord, UserError
 
 _CREATE = """
@@ -52,10 +51,6 @@ _SELECT_ALL = (
 _SELECT_USAGE = (
     "SELECT total(prompt_tokens), total(cached_tokens), total(completion_tokens), sum(usd), "
     f"count(*), count(*) - count(usd) FROM ({_SELECT_ALL})"
-)
-_SELECT_UNPRICED = (
-    "SELECT total(prompt_tokens), total(cached_tokens), total(completion_tokens) FROM replies "
-    "WHERE usd IS NULL"
 )
 
 
@@ -139,6 +134,24 @@ class Journal:
             raise journal_error(self.path, error) from error
         self.was_empty = False
 
+    def requests(self) -> set[str]:
+        """Every request that has a reply here."""
+        rows = self._db.execute("SELECT DISTINCT request_sha256 FROM replies")
+        return {request_sha256.hex() for (request_sha256,) in rows}
+
+    def forget_lone_refusals(self) -> None:
+        """Drop refusals where nothing was ever answered: the host was set up wrongly, not asked."""
+        reasons = (REFUSED, NO_REPLY)
+        try:
+            with self._db:
+                self._db.execute(
+                    "DELETE FROM replies WHERE NOT EXISTS "
+                    "(SELECT 1 FROM replies WHERE finish_reason NOT IN (?, ?))",
+                    reasons,
+                )
+        except sqlite3.Error as error:
+            raise journal_error(self.path, error) from error
+
     def records(self) -> Iterator[ReplyRecord]:
         """Every reply once, ordered by request and attempt: the same for whatever order they came.
 
@@ -164,22 +177,14 @@ class Journal:
             int(prompt), int(cached), int(completion), usd, num_replies, num_unpriced
         )
 
-    def spent_usd(self, price: Price) -> float:
-        """USD of all replies, and of requests that earlier runs may have been billed for.
-
-        Replies that came while no price was known count by `price`.
-        """
+    def spent_usd(self) -> float:
+        """USD of all replies, and of requests that earlier runs may have been billed for."""
         try:
             (usd,) = self._db.execute("SELECT total(usd) FROM replies").fetchone()
             (at_risk_usd,) = self._db.execute("SELECT total(at_risk_usd) FROM runs").fetchone()
-            unpriced = self._db.execute(_SELECT_UNPRICED).fetchone()
         except sqlite3.Error as error:
             raise journal_error(self.path, error) from error
-        prompt, cached, output = map(int, unpriced)
-        unpriced_usd = price.cost_usd(
-            prompt_tokens=prompt, cached_tokens=cached, output_tokens=output
-        )
-        return usd + at_risk_usd + unpriced_usd
+        return usd + at_risk_usd
 
     def note_at_risk(self, usd: float) -> None:
         """Note what this run may owe for requests without a reply here; durable at once."""

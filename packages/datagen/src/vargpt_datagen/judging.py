@@ -15,6 +15,7 @@ class Answered(NamedTuple):
     reply: Reply
     found: Pair | Unusable  # what the reply's text holds
     attempts: int  # replies so far
+    was_asked: bool  # in this run, and not taken from the journal
 
 
 class Accepted(NamedTuple):
@@ -44,7 +45,7 @@ class Rejected(NamedTuple):
 
 def judge(answered: Answered) -> Accepted | Rejected:
     """What becomes of one answered request; the same today as for a reply kept from last year."""
-    position, request, reply, found, attempts = answered
+    position, request, reply, found, attempts, _ = answered
     if isinstance(found, Unusable):
         return _rejected(answered, found, None)
     pair = Pair(normalise(found.prompt), normalise_answer(found.answer))

@@ -2,11 +2,14 @@
 
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
 SECONDS_BETWEEN_LINES = 5.0
+_SECONDS_BETWEEN_EQUAL_LINES = 30.0  # while nothing gets done, the note may still have news
+_SECONDS_OF_RATE = 30.0
 
 
 class Progress(Protocol):
@@ -38,13 +41,13 @@ def _live_line(what: str) -> Iterator[Progress]:
         TextColumn("ETA"),
         TimeRemainingColumn(),
     )
-    started = time.monotonic()
+    rate = _Rate()
     with Live(bar, console=Console(stderr=True), refresh_per_second=4) as live:
         task = bar.add_task(what, total=None, rate="")
 
         def show(done: int, total: int, note: str = "") -> None:
-            rate = f"{done / max(time.monotonic() - started, 1e-6):,.0f}/s"
-            bar.update(task, completed=done, total=total, rate=rate)
+            per_s = rate.per_s(done, time.monotonic())
+            bar.update(task, completed=done, total=total, rate=f"{per_s:,.0f}/s")
             live.update(Group(bar, Text(note, no_wrap=True, overflow="ellipsis")))
 
         yield show
@@ -52,26 +55,40 @@ def _live_line(what: str) -> Iterator[Progress]:
 
 @contextmanager
 def _plain_lines(what: str) -> Iterator[Progress]:
-    started = time.monotonic()
-    last_line, last_done = started, -1
+    rate = _Rate()
+    last_line, last_done = time.monotonic(), -1
 
     def show(done: int, total: int, note: str = "") -> None:
         nonlocal last_line, last_done
         now = time.monotonic()
-        is_early = done < total and now - last_line < SECONDS_BETWEEN_LINES
-        if is_early or done == last_done:  # the end may be told more than once
+        per_s = rate.per_s(done, now)
+        is_same = done == last_done  # the end may be told more than once
+        pause_s = _SECONDS_BETWEEN_EQUAL_LINES if is_same else SECONDS_BETWEEN_LINES
+        is_end = done >= total and not is_same
+        if now - last_line < pause_s and not is_end:
             return
         last_line, last_done = now, done
-        line = progress_line(what, done, total, seconds=now - started, note=note)
-        print(line, file=sys.stderr, flush=True)
+        print(progress_line(what, done, total, per_s, note), file=sys.stderr, flush=True)
 
     yield show
 
 
-def progress_line(what: str, done: int, total: int, *, seconds: float, note: str) -> str:
+class _Rate:
+    """How fast things get done of late; what a resumed run finds done already soon drops out."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
+
+    def per_s(self, done: int, now: float) -> float:
+        self._seen.append((now, done))
+        while len(self._seen) > 2 and now - self._seen[1][0] >= _SECONDS_OF_RATE:
+            self._seen.popleft()
+        first_s, first_done = self._seen[0]
+        return (done - first_done) / max(now - first_s, 1e-6)
+
+
+def progress_line(what: str, done: int, total: int, per_s: float, note: str) -> str:
     """One plain line: share, rate, time left, note."""
-    rate = done / max(seconds, 1e-6)
-    left = (total - done) / rate if rate else float("inf")
-    eta = f"ETA {left:,.0f} s" if left != float("inf") else "ETA unknown"
-    line = f"{what}: {done:,}/{total:,} ({done / max(total, 1):.0%}), {rate:,.0f}/s, {eta}"
+    eta = f"ETA {(total - done) / per_s:,.0f} s" if per_s else "ETA unknown"
+    line = f"{what}: {done:,}/{total:,} ({done / max(total, 1):.0%}), {per_s:,.0f}/s, {eta}"
     return f"{line}, {note}" if note else line

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 TOKEN_ENV = "HF_TOKEN"
 CROISSANT = "croissant.json"
-_PAGES = (CARD, MANIFEST, REPORT, "quality.json")  # those that the folder has
+_PAGES = (CARD, MANIFEST, REPORT, "quality.json", "unusable_pictures.tsv")  # where there are such
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 # What an earlier push may have left: shards of other names.
 _SHARD = re.compile(r"(data|rejects|replies)/[^/]+\.parquet")
@@ -109,8 +109,7 @@ def _refuse_misleading(folder: Path, repo: str) -> None:
     name = repo.partition("/")[2]
     if "imagenet" not in re.sub(r"[^a-z0-9]", "", name.lower()):
         return
-    source = read_manifest(folder).get("captions", {}).get("source")
-    if source == "world" or _holds_world_rows(folder):
+    if "sample-world" in read_manifest(folder)["name"].lower() or _holds_world_rows(folder):
         raise UserError(
             f"--repo {repo}: a name with ImageNet in it found, but this set is made from the "
             "sample world; another name was expected. Choose one such as "

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from vargpt_datagen.asking import RowsToWrite, asked_rows
+import pyarrow as pa
+
+from vargpt_datagen.asking import Asked, RowsToWrite, asked_rows
 from vargpt_datagen.build_130k import (
     Build130kConfig,
     identity_130k,
@@ -37,8 +39,7 @@ def recheck(folder: Path, *, captions: str | None = None, seeds: Path | None = N
     hand, and stay open where it is not. `captions` and `seeds` say where the inputs lie now, if
     they have moved. UserError when the folder is no build or its inputs have changed.
     """
-    manifest = read_manifest(folder)
-    config = _config_of(manifest, folder)
+    config = _config_of(folder)
     if captions is not None:
         config = replace(config, captions=captions)
     if seeds is not None:
@@ -50,31 +51,39 @@ def recheck(folder: Path, *, captions: str | None = None, seeds: Path | None = N
         build.sweep()
         identity = identity_130k(config, inputs)
         build.expect_config(identity)
-        before = _sample_ids(folder)
+        before = _published(folder, build)
         rows = RowsToWrite(
             inputs.plan, inputs.requests, config.rows, inputs.endpoint, config.writer
         )
         with asked_rows(rows, build, calls=False) as asked:
+            _expect_replies(folder, before, asked)
             built = publish_130k(inputs, build, identity, asked)
         make_report(folder, config.image_root)
-    after = _sample_ids(folder)
+    old_ids, new_ids = (
+        set(table.column("sample_id").to_pylist()) for table in (before, _published(folder, build))
+    )
     return Rechecked(
         out=folder,
         num_rows=built.num_rows,
         num_rejects=built.num_rejects,
-        num_left=len(before - after),
-        num_new=len(after - before),
+        num_left=len(old_ids - new_ids),
+        num_new=len(new_ids - old_ids),
         num_open=asked.written.num_open,
         command=read_manifest(folder)["command"],
     )
 
 
-def _config_of(manifest: dict[str, Any], folder: Path) -> Build130kConfig:
-    """The configuration that a manifest tells of."""
-    told = manifest["config"]
-    if manifest["set"] != "130k":
+def _config_of(folder: Path) -> Build130kConfig:
+    """The configuration that a folder tells of: its manifest, or what it was started with."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder, a build folder was expected. Check the path.")
+    told = BuildFolder(folder).told_config()
+    if told is None:
+        read_manifest(folder)  # says what is wrong with it
+        raise UserError(f"{folder}: no build found. Run the command that builds it.")
+    if told.get("set") != "130k":
         raise UserError(
-            f"{folder}: a set {manifest['set']!r} found, one of build-130k was expected: only its "
+            f"{folder}: a set {told.get('set')!r} found, one of build-130k was expected: only its "
             "text comes from replies. Check the path."
         )
     try:
@@ -97,5 +106,26 @@ def _config_of(manifest: dict[str, Any], folder: Path) -> Build130kConfig:
         ) from error
 
 
-def _sample_ids(folder: Path) -> set[str]:
-    return set(INSTRUCT.read(folder, ["sample_id"]).column("sample_id").to_pylist())
+def _published(folder: Path, build: BuildFolder) -> pa.Table:
+    """Ids and requests of the rows that are published; none where a recheck was interrupted."""
+    columns = ["sample_id", "request_sha256"]
+    if not any(build.data.glob("*.parquet")):
+        return INSTRUCT.from_records([]).select(columns)
+    return INSTRUCT.read(folder, columns)
+
+
+def _expect_replies(folder: Path, published: pa.Table, asked: Asked) -> None:
+    """Never publish less because replies are lost, instead of judged."""
+    requests = set(published.column("request_sha256").to_pylist())
+    if asked.journal:
+        missing = requests - asked.journal.requests()
+        if missing:
+            raise UserError(
+                f"{folder}: {len(missing):,} rows have no reply any more, neither in .work nor in "
+                "replies/, so they cannot be judged. Restore replies/; the folder is as it was."
+            )
+    if not asked.written.rows:
+        raise UserError(
+            f"{folder}: no reply passes today's rules. Nothing was changed; run the command that "
+            "builds it to ask for more."
+        )

@@ -60,6 +60,8 @@ def read_pair(reply: Reply) -> Pair | Unusable:
         return Unusable(_FINAL[reply.finish_reason], reply.text, is_final=True)
     if not reply.text.strip():  # DeepSeek's JSON mode blanks what it could not parse
         return Unusable("blank", f"finish_reason {reply.finish_reason}")
+    if reply.finish_reason == "content_filter":
+        return Unusable("refused", "finish_reason content_filter", is_final=True)
     if reply.finish_reason != "stop":
         return Unusable("cut_off", f"finish_reason {reply.finish_reason}")
     try:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -32,6 +33,7 @@ from vargpt_schema import Table, UserError
 ROWS_PER_SHARD = 100_000
 # pyarrow lets go of the interpreter while it works, so threads do as well as processes.
 NUM_THREADS = 2
+_TURN_S = 0.0005
 
 
 class Built(NamedTuple):
@@ -55,13 +57,14 @@ class TemplateBuild:
     rows: Callable[[pa.Table, range], pa.Table]  # of the table; called from several threads
     manifest: Callable[[list[dict[str, object]]], dict[str, Any]]  # from what is said of the files
     image_root: Path | None
+    without_dictionary: tuple[str, ...] = ()  # columns whose values hardly repeat
     # Writes the shards and what else belongs to the build; what is said of each file.
     write_files: "Callable[[TemplateBuild], list[dict[str, object]]] | None" = None
 
 
 def write_build(build: TemplateBuild) -> Built:
     """Write or resume one folder and its report; a finished one is left as it is."""
-    folder = build.folder
+    folder, num_rows, image_root = build.folder, build.num_rows, build.image_root
     print(f"building in {folder.root}", file=sys.stderr)
     folder.make()
     with disk_faults_are_said(folder.root), folder.locked():
@@ -72,11 +75,13 @@ def write_build(build: TemplateBuild) -> Built:
             started = time.monotonic()
             _publish(build)
             print(f"published in {time.monotonic() - started:.1f} s", file=sys.stderr)
+        del build  # and with it the images, which take as much room as the report does
+        pa.default_memory_pool().release_unused()
         if not folder.report.exists():
             started = time.monotonic()
-            make_report(folder.root, build.image_root)
+            make_report(folder.root, image_root)
             print(f"report in {time.monotonic() - started:.1f} s", file=sys.stderr)
-    return Built(folder.root, build.num_rows, was_finished)
+    return Built(folder.root, num_rows, was_finished)
 
 
 def num_rows_of(asked: int | None, usual: int, images: ImageColumns, where: str) -> int:
@@ -124,7 +129,7 @@ def template_manifest(
         "config": identity,
         "captions": {
             "source": images.name,
-            "captioner": images.captioner or "nobody: class names",
+            "captioner": images.captioner or "class names, no captions",
             "usable": images.num_rows,
             "dropped": dict(sorted(images.dropped.items(), key=lambda item: (-item[1], item[0]))),
         },
@@ -195,11 +200,15 @@ def write_shards(build: TemplateBuild, *, keeps_shards: bool = True) -> list[dic
     images = build.images([shard.rows for shard in open_shards])
 
     def write(shard: _Shard, found: pa.Table) -> None:
-        build.table.write(build.rows(found, shard.rows), shard.path)
+        build.table.write(
+            build.rows(found, shard.rows),
+            shard.path,
+            without_dictionary=build.without_dictionary,
+        )
         said[shard] = describe(shard.path, build.folder.root)
         finished.note(shard, said[shard])
 
-    with progress("rows") as show, ThreadPoolExecutor(NUM_THREADS) as pool:
+    with progress("rows") as show, _short_turns(), ThreadPoolExecutor(NUM_THREADS) as pool:
         writing: set[Future[None]] = set()
         for shard, found in zip(open_shards, images, strict=True):
             writing.add(pool.submit(write, shard, found))
@@ -209,8 +218,18 @@ def write_shards(build: TemplateBuild, *, keeps_shards: bool = True) -> list[dic
         while writing:
             _, writing = _first_done(writing)
             show(sum(len(each.rows) for each in [*said]), build.num_rows)
-    pa.default_memory_pool().release_unused()
     return [said[shard] for shard in shards]
+
+
+@contextmanager
+def _short_turns() -> Iterator[None]:
+    """A thread that hashes rows keeps the others from starting Arrow's work for 5 ms at a time."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN_S)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _first_done(writing: set[Future[None]]) -> tuple[set[Future[None]], set[Future[None]]]:

@@ -12,8 +12,9 @@ from vargpt_datagen.manifest import read_manifest
 from vargpt_datagen.printable import printable
 from vargpt_datagen.publishing import describe
 from vargpt_datagen.report.page import QUALITY
-from vargpt_datagen.verify_eval import eval_faults
 from vargpt_datagen.seeds.verifying import seed_folder_faults
+from vargpt_datagen.stage2.verify import stage2_faults
+from vargpt_datagen.verify_eval import eval_faults
 from vargpt_datagen.verify_replies import reply_faults
 from vargpt_datagen.verify_rows import RowRules, reject_faults, row_faults
 from vargpt_datagen.verify_templates import template_faults
@@ -49,7 +50,7 @@ def verify(folder: Path) -> list[str]:
     faults += _card_faults(folder, manifest)
     faults += [
         f"{page}: missing. Run `datagen report {folder}`."
-        for page in (REPORT, QUALITY)
+        for page in (REPORT, *([QUALITY] if manifest["set"] != "stage2" else []))
         if not (folder / page).is_file()
     ]
     return [printable(fault) for fault in faults]
@@ -109,6 +110,8 @@ def _content_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
             return template_faults(folder, manifest, ANEW)
         if manifest["set"] == "eval":
             return eval_faults(folder, manifest, ANEW)
+        if manifest["set"] == "stage2":
+            return stage2_faults(folder, manifest)
     except UserError as error:
         return [str(error)]
     except pa.ArrowInvalid as error:

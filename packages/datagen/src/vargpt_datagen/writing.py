@@ -78,6 +78,8 @@ class RowWriting:
         self._asked: set[str] = set()  # requests of this run, by sha256
         self._judged_s = time.monotonic()
         self._last_detail = ""  # of the last reject
+        self._num_started = 0  # requests that this run had to ask for
+        self._num_asked_in_vain = 0  # of them, those that were rejected
         self.tally = Tally()
 
     async def write(self, num_rows: int) -> Written:
@@ -165,16 +167,20 @@ class RowWriting:
             else:
                 self.tally.rejected[outcome.reason] += 1
                 self._last_detail = outcome.detail
+                self._num_asked_in_vain += each.was_asked
                 self._expect_hope()
         answered.clear()
         self._on_progress(self.tally)
 
     def _expect_hope(self) -> None:
-        if self.tally.accepted or self.tally.rejected.total() < _HOPELESS:
+        # Refusals come back at once: they say nothing while the others are still being answered.
+        enough = max(_HOPELESS, self._num_started / 2)
+        if self.tally.accepted or self._num_asked_in_vain < enough:
             return
         raise UserError(
-            f"not one usable reply in {_HOPELESS} ({self._reasons()}). What has arrived is kept. "
-            "Try another --model, or look at what it writes with --rows 10 in a new folder."
+            f"not one usable reply in {self._num_asked_in_vain} ({self._reasons()}). What has "
+            "arrived is kept. Mend the endpoint and run the same command, or try another --model "
+            "in a new folder with --rows 10."
         )
 
     def _reasons(self) -> str:
@@ -188,10 +194,12 @@ class RowWriting:
         attempt = 0
         while True:
             attempt += 1
+            self._num_started += attempt == len(known) + 1
             reply = await self._reply(request, attempt, known)
             found = read_pair(reply)
             if isinstance(found, Pair) or found.is_final or attempt == MAX_ATTEMPTS:
-                return Answered(position, request, reply, found, attempt)
+                was_asked = attempt > len(known)
+                return Answered(position, request, reply, found, attempt, was_asked)
 
     async def _reply(self, request: Request, attempt: int, known: Sequence[Reply]) -> Reply:
         """The journal's reply where it has one, else a new one, noted before it is used."""

@@ -103,9 +103,9 @@ def _combined(table: pa.Table, name: str) -> pa.ListArray:
 
 def _sum_by_row(counts: pa.Array, turns_end: pa.Array) -> pa.Array:
     """Sum of `counts` per row, whose turns end before `turns_end`; 0 for a row without any."""
-    sums = pc.cumulative_sum(pc.cast(pc.fill_null(counts, 0), pa.int64()))
-    sums = pa.concat_arrays([pa.array([0], pa.int64()), sums])
-    starts = pa.concat_arrays([pa.array([0], turns_end.type), turns_end.slice(0, len(turns_end) - 1)])
+    zero = pa.array([0], pa.int64())
+    sums = pa.concat_arrays([zero, pc.cumulative_sum(pc.cast(pc.fill_null(counts, 0), zero.type))])
+    starts = pa.concat_arrays([pc.cast(zero, turns_end.type), turns_end])[: len(turns_end)]
     return pc.subtract(pc.take(sums, turns_end), pc.take(sums, starts))
 
 

@@ -1,7 +1,7 @@
 """What every table shares: one reader and one writer that refuse what they do not know."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -57,9 +57,12 @@ class Table(Generic[Record]):
         path: Path,
         *,
         file_metadata: Mapping[str, str] | None = None,
+        without_dictionary: Collection[str] = (),
     ) -> int:
         """Write one Parquet file whole or not at all; returns its rows.
 
+        A dictionary of values that hardly repeat costs time and room: `without_dictionary` names
+        such columns, by their path in Parquet where they are nested (`images.list.element`).
         Written under a temporary name, fsynced, renamed. ValueError when the columns are not this
         schema's, a required value is null or a row breaks a rule of the table.
         """
@@ -71,7 +74,7 @@ class Table(Generic[Record]):
             )
         self._refuse_faulty_rows(table)
         metadata = {**(self.schema.metadata or {}), **_as_bytes(file_metadata or {})}
-        _write_atomically(table.replace_schema_metadata(metadata), path)
+        _write_atomically(table.replace_schema_metadata(metadata), path, without_dictionary)
         return table.num_rows
 
     def read(self, path: Path, columns: list[str] | None = None) -> pa.Table:
@@ -175,8 +178,23 @@ def _first_line(error: Exception) -> str:
     return str(error).split("\n", 1)[0]
 
 
-def _write_atomically(table: pa.Table, path: Path) -> None:
+def _leaves(fields: Iterable[pa.Field], above: str = "") -> Iterator[str]:
+    """Parquet's paths of the columns that hold values."""
+    for field in fields:
+        path, kind = f"{above}{field.name}", field.type
+        if pa.types.is_list(kind):
+            path, kind = f"{path}.list.element", kind.value_type
+        if pa.types.is_struct(kind):
+            yield from _leaves(kind.fields, f"{path}.")
+        else:
+            yield path
+
+
+def _write_atomically(table: pa.Table, path: Path, without_dictionary: Collection[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    use_dictionary: Any = True
+    if without_dictionary:
+        use_dictionary = [name for name in _leaves(table.schema) if name not in without_dictionary]
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
     try:
         with temporary.open("wb") as file:
@@ -186,6 +204,7 @@ def _write_atomically(table: pa.Table, path: Path) -> None:
                 compression="zstd",
                 compression_level=3,
                 row_group_size=50_000,
+                use_dictionary=use_dictionary,
                 use_content_defined_chunking=True,  # an edited row changes few bytes on the hub
                 write_page_index=True,
             )

@@ -84,7 +84,8 @@ def checked_url(writer: str) -> str:
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not host or port == 0 or not writer.isprintable():
         # What is no URL may still hold a password or a key.
-        shown = "***" if set(writer) & set("@?#") else printable(writer)[:200]
+        is_word = writer.isalpha() or "://" in writer and not set(writer) & set("@?#")
+        shown = printable(writer)[:200] if is_word else "***"
         raise UserError(
             f"--writer {shown}: offline, deepseek or a URL such as https://host/v1 was expected. "
             "Give one of them."
@@ -101,7 +102,8 @@ def checked_url(writer: str) -> str:
             "base URL such as https://host/v1 was expected. Leave out what follows the question "
             "mark."
         )
-    return writer.rstrip("/").removesuffix("/chat/completions")
+    # The scheme is compared with later on, and capitals are the same there.
+    return parts.scheme + writer[len(parts.scheme) :].rstrip("/").removesuffix("/chat/completions")
 
 
 def read_key(endpoint: Endpoint, key_env: str | None) -> Key | None:

@@ -1,5 +1,6 @@
 """Why a request got no reply: what may be sent again, and what ends the run."""
 
+import asyncio
 import json
 import math
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 _MESSAGE_CHARACTERS = 200
 REFUSALS = {400, 413, 422, 451}  # of this request: it would be refused again
 _WORTH_REPEATING = {408, 409, 425}
+_BEHIND_A_GATEWAY = {408, 502, 504, 524}  # the model may have run, and nobody waited for it
 _LONGEST_BY_DATE_S = 60.0  # of two clocks that may differ, one is not trusted further
 _OUT_OF_MONEY = "insufficient_quota"  # some hosts say it with 429
 
@@ -51,12 +53,15 @@ def status_failure(error: "openai.APIStatusError") -> Exception:
     """What an HTTP status other than success means."""
     status, response = error.status_code, error.response
     detail = f"HTTP {status}: {message_of(response)}"
-    if status == 429 and _OUT_OF_MONEY not in response.text[:10_000]:
+    if status == 429 and _OUT_OF_MONEY not in text_of(response):
         return BusyError(detail, retry_after_s(response.headers))
     if status in REFUSALS:
         return RefusedError(detail)
+    wait_s = retry_after_s(response.headers)
+    if status == 503 and wait_s:
+        return BusyError(detail, wait_s)
     if status >= 500 or status in _WORTH_REPEATING:
-        return UnansweredError(detail, may_be_billed=False)
+        return UnansweredError(detail, may_be_billed=status in _BEHIND_A_GATEWAY)
     return StoppedError(f"{detail}. {_advice(status, response)}")
 
 
@@ -78,7 +83,7 @@ def connection_failure(error: "openai.APIConnectionError") -> UnansweredError:
     """What a connection that failed means; the cause lies some wrappers below."""
     causes = list(_causes(error))
     for cause in causes:
-        if isinstance(cause, aiohttp.ClientConnectorError):
+        if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
             return UnansweredError(_reason(cause), may_be_billed=False, is_connecting=True)
     for cause in causes:
         if isinstance(cause, BodyTooLargeError):
@@ -96,6 +101,8 @@ def _reason(error: BaseException) -> str:
         return f"TLS failed ({_short(error)})"
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"cannot be reached ({_short(error.os_error)})"
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return "cannot be reached in time"
     return f"connection lost ({type(error).__name__}: {_short(error)})"
 
 
@@ -106,7 +113,8 @@ def _short(error: BaseException) -> str:
 def _causes(error: BaseException) -> Iterator[BaseException]:
     current: BaseException | None = error
     while current is not None:
-        yield current
+        if not isinstance(current, asyncio.CancelledError):  # how a timeout shows below
+            yield current
         current = current.__cause__ or current.__context__
 
 
@@ -114,9 +122,14 @@ class BodyTooLargeError(httpx2.ReadError):
     """More bytes than any chat completion of ours can have."""
 
 
+def text_of(response: httpx2.Response) -> str:
+    """The start of a body as UTF-8, whatever else its headers call it."""
+    return response.content[:10_000].decode("utf-8", "replace")
+
+
 def message_of(response: httpx2.Response) -> str:
     """What a server says for itself, as one short printable line."""
-    text = response.text[:10_000]
+    text = text_of(response)
     try:
         found: Any = json.loads(text)
     except ValueError:

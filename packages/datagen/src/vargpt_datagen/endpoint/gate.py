@@ -9,16 +9,19 @@ from vargpt_datagen.endpoint.pacer import Outcome, Pacer
 # low limit is not met by thousands of requests at once.
 _FIRST_SLOTS = 64
 _DOUBLING_S = 0.25
+_MOST_DOUBLINGS = 20
+_PROBES = 8  # slots until the first answer, where more could cost more than is allowed
 
 
 class Gate:
     """Slots and pace of one endpoint. Who was turned away comes before who has not been yet."""
 
-    def __init__(self, ceiling: int) -> None:
+    def __init__(self, ceiling: int, *, probes: bool = False) -> None:
         self.ceiling = ceiling
         self.pacer = Pacer()
         self.in_flight = 0
-        self._slots = min(_FIRST_SLOTS, ceiling)
+        self._probes = probes
+        self._slots = min(_PROBES if probes else _FIRST_SLOTS, ceiling)
         self._opened_at: float | None = None
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._opening: asyncio.Future[None] | None = None
@@ -50,12 +53,16 @@ class Gate:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
                 self.in_flight -= 1  # it was let in, and will not come
+                self._admit()
             raise
 
     def leave(self, outcome: Outcome) -> None:
         """Give the slot back."""
         self.in_flight -= 1
         self.pacer.ended(outcome, self.now())
+        if self._probes and outcome == "answered":
+            self._probes = False
+            self._opened_at = self.now()
         self._admit()
 
     async def opening(self) -> None:
@@ -104,13 +111,13 @@ class Gate:
         """Seconds until the next may enter; inf when a slot must become free first."""
         if self.in_flight < self._slots_at(now):
             return self.pacer.wait_s(now)
-        if self._slots < self.ceiling:
+        if self._slots < self.ceiling and not self._probes:
             return _DOUBLING_S  # or earlier, when one leaves
         return float("inf")
 
     def _slots_at(self, now: float) -> int:
-        if self._slots < self.ceiling and self._opened_at is not None:
-            doublings = (now - self._opened_at) / _DOUBLING_S
+        if self._slots < self.ceiling and self._opened_at is not None and not self._probes:
+            doublings = min((now - self._opened_at) / _DOUBLING_S, _MOST_DOUBLINGS)
             self._slots = int(min(self.ceiling, _FIRST_SLOTS * 2**doublings))
         return self._slots
 

@@ -40,6 +40,10 @@ class Budget:
         self._changed: asyncio.Future[None] | None = None
 
     @property
+    def is_capped(self) -> bool:
+        return self._cap_usd is not None
+
+    @property
     def spent_usd(self) -> float:
         """What may have been spent so far, at most; requests in flight not included."""
         return self.settled_usd + self.uncertain_usd

@@ -15,6 +15,7 @@ from vargpt_datagen.endpoint.money import Budget
 from vargpt_datagen.endpoint.writer import EndpointWriter
 from vargpt_datagen.journal import Journal
 from vargpt_datagen.writer_config import WriterConfig
+from vargpt_schema import UserError
 
 _FILES_BESIDES_SOCKETS = 64
 _SILENT_S = 10.0  # without an answer, until the display says why
@@ -59,25 +60,42 @@ async def endpoint_session(
     max_output_tokens: int,
 ) -> AsyncIterator[Session]:
     """Open a run; at its end what stays uncertain about money is noted in the journal."""
+    num_unpriced = journal.usage().num_unpriced
+    if config.max_usd is not None and num_unpriced:
+        raise UserError(
+            f"--max-usd {config.max_usd:g}: {num_unpriced:,} replies of this folder came while no "
+            "price was known, so what they cost cannot be counted. Leave --max-usd out, or begin "
+            "in a new folder with --price from the first run on."
+        )
     in_flight = _affordable_in_flight(config.in_flight)
-    gate = Gate(in_flight)
+    # With a cap, what a reply really costs is seen on a few of them first.
+    gate = Gate(in_flight, probes=config.max_usd is not None)
     budget = None
     if endpoint.tariff:
         budget = Budget(
             endpoint.tariff,
             cap_usd=config.max_usd,
-            earlier_usd=journal.spent_usd(endpoint.tariff.peak),
+            earlier_usd=journal.spent_usd(),
             note_at_risk=journal.note_at_risk,
         )
     client = Client(endpoint, key, in_flight=in_flight, reply_timeout_s=config.reply_timeout_s)
-    writer = EndpointWriter(endpoint, client, gate, budget, max_output_tokens=max_output_tokens)
+    writer = EndpointWriter(
+        endpoint,
+        client,
+        gate,
+        budget,
+        max_output_tokens=max_output_tokens,
+        is_proven=not journal.was_empty,
+    )
     _calm_garbage_collection()
     try:
         yield Session(writer, gate, budget)
     finally:
-        if budget:
-            budget.close()
-        await asyncio.shield(client.close())
+        try:
+            if budget:
+                budget.close()
+        finally:
+            await asyncio.shield(client.close())
 
 
 def _affordable_in_flight(wanted: int) -> int:

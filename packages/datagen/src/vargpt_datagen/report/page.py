@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from vargpt_datagen.report import plots
 from vargpt_datagen.report.gallery import picture_of
 from vargpt_datagen.report.quality import quality_of
 from vargpt_datagen.report.rejected import reject_groups
-from vargpt_datagen.report.texts import measure_texts, read_columns
+from vargpt_datagen.report.texts import measure_texts, read_part
 from vargpt_datagen.report.usage import COLUMNS, uses
 from vargpt_datagen.review import read_review
 from vargpt_schema import UserError
@@ -42,6 +43,10 @@ def make_report(folder: Path, image_root: Path | None = None) -> Path:
     published build.
     """
     manifest = read_manifest(folder)
+    if manifest["set"] == "stage2":
+        from vargpt_datagen.stage2.report import make_stage2_report  # built from parts of this one
+
+        return make_stage2_report(folder, image_root)
     if image_root is not None:
         expect_image_root(image_root)
     with _frugal_memory():
@@ -68,7 +73,7 @@ def _page_and_quality(
     num_rows = num_rows_of(folder)
     if num_rows == 0:
         raise UserError(f"{folder}: a build without rows, at least one was expected. Build again.")
-    texts = measure_texts(read_columns(folder))
+    texts = measure_texts(partial(read_part, folder))
     held = table_of(folder)
     wanted = [name for name in (*COLUMNS, "attempts") if name in held.schema.names]
     table = held.read(folder, wanted)

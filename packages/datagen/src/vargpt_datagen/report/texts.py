@@ -1,7 +1,8 @@
 """The report's figures about text: lengths, variety, and what is kept of the captions."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -27,15 +28,11 @@ MAX_MEASURED_ROWS = 50_000  # of larger builds a seeded sample is measured, of e
 _TOP_CAPTIONS = 20
 
 
-class Columns(NamedTuple):
-    """Texts of all rows, and the classes of their images."""
-
-    prompts: pa.ChunkedArray
-    answers: pa.ChunkedArray | None  # without the placeholder of the picture; None: prompts alone
-    captions: pa.ChunkedArray
-    labels: pa.ChunkedArray | None = None  # None: the classes are not known
-    wnids: pa.ChunkedArray | None = None
-    sources: pa.ChunkedArray | None = None
+# Columns that the figures are taken from. Each is read when it is needed and let go of after that:
+# the texts of a million rows take a hundred megabytes a column.
+Part = Literal["prompts", "answers", "captions", "label", "wnid", "source"]
+ReadPart = Callable[[Part], pa.ChunkedArray | None]  # None: the build has no such column
+_SIDES: dict[str, Part] = {"Requests": "prompts", "Answers": "answers"}
 
 
 class Lengths(NamedTuple):
@@ -76,87 +73,98 @@ class Texts(NamedTuple):
     caption_class_recall: ClassRecall | None
 
 
-def read_columns(folder: Path) -> Columns:
-    """First and last turn of every row, caption and class; one shard at a time, for memory."""
+def read_part(folder: Path, part: Part) -> pa.ChunkedArray | None:
+    """One column of every row of a build; answers without the placeholder of the picture."""
     table = table_of(folder)
-    has_answers = table is INSTRUCT
-    texts = ["messages"] if has_answers else ["prompt"]
-    shards: list[list[pa.Array]] = []
+    if part == "answers" and table is not INSTRUCT:
+        return None
+    side = "messages" if table is INSTRUCT else "prompt"
+    name = {"prompts": side, "answers": side, "captions": "caption"}.get(part, part)
+    found: list[pa.Array] = []
     for file in table.files(folder):
-        found = table.read(file, [*texts, "caption", "label", "wnid", "source"]).combine_chunks()
-        sides = _turns(found) if has_answers else (combined(found, "prompt"), pa.nulls(0))
-        others = (combined(found, name) for name in ("caption", "label", "wnid", "source"))
-        shards.append([*sides, *others])
-    prompts, answers, *others = map(pa.chunked_array, zip(*shards, strict=True))
-    return Columns(prompts, answers if has_answers else None, *others)
+        column = combined(table.read(file, [name]), name)
+        if name == "messages":
+            column = _first_turns(column) if part == "prompts" else _last_turns(column)
+        found.append(column)
+    return pa.chunked_array(found)
 
 
-def measure_texts(columns: Columns) -> Texts:
+def measure_texts(read: ReadPart) -> Texts:
     """All figures; distinct texts and repeats over all rows, the rest over the measured ones."""
-    num_rows = len(columns.prompts)
-    measured = columns
-    if num_rows > MAX_MEASURED_ROWS:
-        numbers = pa.array(seeded_numbers(num_rows, MAX_MEASURED_ROWS, seed=0))
-        measured = Columns(*(None if each is None else each.take(numbers) for each in columns))
-    columns_by_title = {"Requests": (columns.prompts, measured.prompts)}
-    if columns.answers is not None and measured.answers is not None:
-        columns_by_title["Answers"] = (columns.answers, measured.answers)
-    texts = [text for _, text in columns_by_title.values()]
-    class_recall = _class_recalls(measured, [*texts, measured.captions])
-    *words, captions = words_of(*texts, measured.captions)
-    sides = [
-        _side(title, everywhere, of_side, captions, class_recall[number] if class_recall else None)
-        for number, ((title, (everywhere, _)), of_side) in enumerate(
-            zip(columns_by_title.items(), words, strict=True)
-        )
-    ]
-    titles = ("Request", "Answer")[: len(words)]
-    columns_of_words = dict(zip((*titles, "Caption"), (*words, captions), strict=True))
+    measured: dict[str, pa.Array] = {}
+    distinct: dict[str, int] = {}
+    num_rows = 0
+    for title, part in _SIDES.items():
+        if (column := read(part)) is not None:
+            distinct[title] = pc.count_distinct(column).as_py()
+            measured[title] = _measured(column)
+            num_rows = len(column)
+        del column
+    captions = read("captions")
+    if captions is None:
+        captions = pa.chunked_array([pa.nulls(num_rows, pa.string())])
+    repeats = _repeats(captions)
+    measured["Captions"] = _measured(captions)
+    del captions
+    recalls = _class_recalls(read, measured)
+    words = dict(zip(measured, words_of(*measured.values()), strict=True))
     return Texts(
-        measured_rows=len(measured.prompts),
+        measured_rows=len(measured["Captions"]),
         all_rows=num_rows,
-        lengths=[_lengths(title, found) for title, found in columns_of_words.items()],
-        sides=sides,
-        repeats=_repeats(columns.captions),
-        caption_class_recall=class_recall[-1] if class_recall else None,
+        lengths=[_lengths(title.removesuffix("s"), found) for title, found in words.items()],
+        sides=[
+            _side(title, count, num_rows, words, recalls.get(title))
+            for title, count in distinct.items()
+        ],
+        repeats=repeats,
+        caption_class_recall=recalls.get("Captions"),
     )
 
 
-def _class_recalls(columns: Columns, texts: list[pa.ChunkedArray]) -> list[ClassRecall] | None:
-    if columns.labels is None or columns.wnids is None or columns.sources is None:
-        return None
-    names = class_names(_one(columns.labels), _one(columns.wnids), _one(columns.sources))
-    return class_recalls(names, list(map(_one, texts)))
-
-
-def _one(column: pa.ChunkedArray) -> pa.Array:
+def _measured(column: pa.ChunkedArray) -> pa.Array:
+    """The seeded sample of a column, the same rows of every column."""
+    if len(column) > MAX_MEASURED_ROWS:
+        column = column.take(pa.array(seeded_numbers(len(column), MAX_MEASURED_ROWS, seed=0)))
     return pa.concat_arrays(column.chunks)
 
 
-def _turns(table: pa.Table) -> tuple[pa.Array, pa.Array]:
-    """First and last turn of each row, the latter without the placeholder of its picture."""
-    messages = combined(table, "messages")
-    contents = pc.struct_field(pc.list_flatten(messages), "content")
+def _class_recalls(read: ReadPart, measured: Mapping[str, pa.Array]) -> dict[str, ClassRecall]:
+    labels, wnids, sources = read("label"), read("wnid"), read("source")
+    if labels is None or wnids is None or sources is None:
+        return {}
+    names = class_names(*map(_measured, (labels, wnids, sources)))
+    found = class_recalls(names, list(measured.values()))
+    return dict(zip(measured, found, strict=True)) if found else {}
+
+
+def _first_turns(messages: pa.ListArray) -> pa.Array:
     lengths = pc.list_value_length(messages)
-    ends = pc.cumulative_sum(lengths)
-    last = contents.take(pc.subtract(ends, 1))
-    answers = pc.utf8_rtrim_whitespace(pc.replace_substring(last, IMAGE_GEN, ""))
-    return contents.take(pc.subtract(ends, lengths)), answers
+    return _contents(messages).take(pc.subtract(pc.cumulative_sum(lengths), lengths))
+
+
+def _last_turns(messages: pa.ListArray) -> pa.Array:
+    ends = pc.cumulative_sum(pc.list_value_length(messages))
+    last = _contents(messages).take(pc.subtract(ends, 1))
+    return pc.utf8_rtrim_whitespace(pc.replace_substring(last, IMAGE_GEN, ""))
+
+
+def _contents(messages: pa.ListArray) -> pa.Array:
+    return pc.struct_field(pc.list_flatten(messages), "content")
 
 
 def _side(
     title: str,
-    texts: pa.ChunkedArray,
-    words: Words,
-    captions: Words,
+    distinct: int,
+    num_rows: int,
+    words_by_title: Mapping[str, Words],
     class_recall: ClassRecall | None,
 ) -> Side:
+    words, captions = words_by_title[title], words_by_title["Captions"]
     shares = recall(words, captions)
-    distinct = pc.count_distinct(texts).as_py()
     return Side(
         title=title,
         distinct=distinct,
-        distinct_frac=distinct / len(texts),
+        distinct_frac=distinct / num_rows,
         ngram_fracs=(
             distinct_ngram_frac(words, 1),
             distinct_ngram_frac(words, 2),

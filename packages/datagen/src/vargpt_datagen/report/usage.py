@@ -50,7 +50,7 @@ def uses(table: pa.Table, manifest: Mapping[str, Any]) -> list[Use]:
     for side, title in _TEMPLATES.items():
         counts = _counts_in(table, f"{side}_template_id")
         size = len(templates.get(f"{side}s", {})) or len(counts)
-        if size > 1 and counts:  # one template for all rows is no pool
+        if counts and manifest["set"] != "class":  # where one template serves all rows
             texts = templates.get(f"{side}s", {})
             named = {
                 f"{name} {texts.get(name, '')}".rstrip(): rows for name, rows in counts.items()

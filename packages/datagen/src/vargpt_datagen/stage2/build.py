@@ -105,7 +105,10 @@ def build_stage2(config: Stage2Config) -> BuiltStage2:
             **inputs.sha256s,
             "selection_version": _SELECTION_VERSION,
         }
-        folder.expect_config(identity)
+        # A new build notes its configuration when its inputs have been read: until then the user
+        # may put right what is wrong with them.
+        if folder.started.exists() or folder.manifest.exists():
+            folder.expect_config(identity)
         built = _finished(folder, rows)
         if built is None:
             with disk_faults_are_said(inputs.paths.image_root):
@@ -131,6 +134,7 @@ def _build(
             part: draw_order(source.hashes, source.fractions) for part, source in sources.items()
         }
         _expect_enough(identity["rows"], wanted, {part: len(orders[part]) for part in PARTS})
+        folder.expect_config(identity)
         selected: dict[Part, Selected] = {
             part: select(orders[part], wanted[part], sources[part].judge) for part in PARTS
         }
