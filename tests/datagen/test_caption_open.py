@@ -6,6 +6,7 @@ import pytest
 
 from tests.datagen.enriched import write_enriched
 from vargpt_datagen import caption_open, hub_captions
+from vargpt_datagen.caption_columns import Split
 from vargpt_datagen.caption_open import caption_source
 from vargpt_datagen.caption_parquet import ParquetCaptions
 from vargpt_datagen.caption_source import WorldCaptions
@@ -27,7 +28,7 @@ def test_the_hub_gives_its_training_captions(tmp_path: Path, monkeypatch: pytest
     data = tmp_path / "hub" / "data"
     write_enriched(data / "train-00000-of-00001.parquet", ["a dog"])
 
-    def local_copy(split: hub_captions.Split) -> Path:
+    def local_copy(split: Split) -> Path:
         return hub_captions.hub_captions(split, source=str(data), cache=tmp_path / "cache")
 
     monkeypatch.setattr(caption_open, "hub_captions", local_copy)

@@ -15,10 +15,11 @@ TEXT = st.text(st.characters(exclude_categories=["Cs", "Cn"]))
 PIECES = st.lists(
     st.one_of(
         st.sampled_from(
-            ["a", "hat", "on", "of", "A", "THE", "it", "is", " ", "\n", "\x1c", "\u2003", ".", "<"]
-            + ["|", "/", "x>", "_", "9", "USER:", "ASSISTANT:", "\u00e9", "&amp;", "http://", '"']
-            + [" :", "{", "dog", "\u72d7", "\x00", "<image>", "image_gen", "hat on top of a "]
+            ["a", "hat", "on", "of", "A", "THE", "it", "is", "dog", "hat on top of a "]
         ),
+        st.sampled_from(["<", "|", "/", "x>", "_", "9", "USER:", "ASSISTANT:", "<image>"]),
+        st.sampled_from(["&amp;", "http://", "{", ".", '"', " :", "\u00e9", "\u72d7"]),
+        st.sampled_from([" ", "\n", "\x00", "\x1c", "\u2003"]),
         TEXT,
     ),
     max_size=40,
@@ -124,7 +125,7 @@ def fault_one_by_one(caption: str) -> str | None:
     return next((fault for fault, does_hold in holds.items() if does_hold), None)
 
 
-@settings(max_examples=500)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.one_of(TEXT, PIECES.map("".join), PIECES.map(" ".join)), min_size=1))
 def test_whole_columns_are_judged_as_each_caption_would_be(texts):
     raw = pa.chunked_array([texts], pa.string())

@@ -74,7 +74,9 @@ def test_a_build_from_the_hub_is_the_build_from_a_local_copy(hub: Path, tmp_path
 @pytest.mark.parametrize("form", ["list of structs", "struct of lists", "null"])
 def test_issues_become_quality_flags_in_both_forms(form, hub: Path, tmp_path: Path):
     issue = pa.struct([("confidence", pa.float32()), ("issue_type", pa.string())])
-    lists = pa.struct([("confidence", pa.list_(pa.float32())), ("issue_type", pa.list_(pa.string()))])
+    lists = pa.struct(
+        [("confidence", pa.list_(pa.float32())), ("issue_type", pa.list_(pa.string()))]
+    )
     column, flags = {
         "list of structs": (
             pa.array([[(0.9, "dark"), (0.8, "blur")]], pa.list_(issue)),

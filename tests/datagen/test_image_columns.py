@@ -17,8 +17,9 @@ from tests.datagen.enriched import (
 )
 from tests.datagen.imagenet_tree import TENCH, write_train
 from vargpt_datagen import world_images
+from vargpt_datagen.caption_columns import Split
 from vargpt_datagen.caption_parquet import ParquetCaptions
-from vargpt_datagen.caption_source import WorldCaptions
+from vargpt_datagen.caption_source import WORLD_VERSION, WorldCaptions
 from vargpt_datagen.image_columns import IMAGE_COLUMNS, ImageColumns, open_images
 from vargpt_datagen.world.pictures import captions_table
 from vargpt_schema import UserError, world
@@ -27,7 +28,9 @@ LINES = ["a dog\n", "a bowl of", "a  cat.", "a fish"]
 IDS = [f"{TENCH}_{at}.JPEG" for at in range(4)]
 
 
-def opened(path: Path | str, split="train", *, needs_captions=True, **more) -> ImageColumns:
+def opened(
+    path: Path | str, split: Split = "train", *, needs_captions: bool = True, **more: Any
+) -> ImageColumns:
     return open_images(str(path), split=split, needs_captions=needs_captions, **more)
 
 
@@ -86,8 +89,7 @@ def test_our_own_table_of_imagenet_gets_the_names_it_lacks(tmp_path: Path):
         imagenet_record("n99999999_1", class_name=None),
     ]
     names = [
-        row["class_name"]
-        for row in rows_of(opened(write_own(tmp_path / "c.parquet", records)))
+        row["class_name"] for row in rows_of(opened(write_own(tmp_path / "c.parquet", records)))
     ]
     assert names == ["tench, Tinca tinca", "fish", None]
 
@@ -169,7 +171,9 @@ def test_our_own_table_says_itself_which_images_are_for_validation(tmp_path: Pat
 
 def test_files_of_one_split_alone_are_refused_for_the_other(tmp_path: Path):
     path = enriched(tmp_path / "c.parquet", ["a dog"] * 4)
-    with pytest.raises(UserError, match="no usable image of split 'validation' .*training_image 4"):
+    with pytest.raises(
+        UserError, match=r"no usable image of split 'validation' .*training_image 4"
+    ):
         opened(path, "validation")
     own = write_own(tmp_path / "own.parquet", [own_record("a")])
     with pytest.raises(UserError, match="only rows of split 'validation' are read"):
@@ -310,7 +314,7 @@ def test_the_worlds_fingerprint_follows_version_split_and_class_names(monkeypatc
     assert opened("world").fingerprint == first
     others = {opened("world", "validation").fingerprint}
     others.add(opened("world", needs_captions=False).fingerprint)
-    monkeypatch.setattr(world_images, "WORLD_VERSION", world_images.WORLD_VERSION + 1)
+    monkeypatch.setattr(world_images, "WORLD_VERSION", WORLD_VERSION + 1)
     others.add(opened("world").fingerprint)
     assert len({first, *others}) == 4
 

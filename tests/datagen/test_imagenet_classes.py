@@ -91,4 +91,6 @@ def test_odd_images_are_counted_by_what_is_odd():
 def test_twenty_two_training_images_and_one_for_validation_are_cmyk():
     stems = ODD_IMAGES["cmyk"]
     assert sum(bool(re.match(TRAINING_STEM, stem)) for stem in stems) == 22
-    assert [stem for stem in stems if re.match(VALIDATION_STEM, stem)] == ["ILSVRC2012_val_00019877"]
+    assert [stem for stem in stems if re.match(VALIDATION_STEM, stem)] == [
+        "ILSVRC2012_val_00019877"
+    ]

@@ -93,9 +93,7 @@ def test_names_are_sorted_within_a_class(imagenet: Path):
         ("ILSVRC2012_val_00000293.JPEG", b"x", "validation_image"),
     ],
 )
-def test_files_that_are_no_image_of_their_class_are_left_out(
-    name, content, reason, imagenet: Path
-):
+def test_files_that_are_no_image_of_their_class_are_left_out(name, content, reason, imagenet: Path):
     (imagenet / "train" / TENCH / name).write_bytes(content)
     rows, dropped = list_imagenet(imagenet, "train")
     assert (rows.num_rows, dict(dropped)) == (1_000, {reason: 1})
@@ -154,7 +152,7 @@ def test_links_out_of_the_image_root_are_refused(what, imagenet: Path, tmp_path:
     target = tmp_path / "elsewhere"
     link.rename(target)
     link.symlink_to(target)
-    with pytest.raises(UserError, match="elsewhere, a place below the image root .* was expected"):
+    with pytest.raises(UserError, match=r"elsewhere, a place below the image root .* was expected"):
         list_imagenet(imagenet, "train")
     if what != "split folder":  # there, the path below another root could not lead to it
         assert len(images(imagenet, tmp_path)) == 1_000

@@ -81,7 +81,7 @@ def test_reply_is_a_pair_about_the_last_caption_at_no_cost():
     pair = read_pair(reply)
     assert isinstance(pair, Pair)
     assert "walrus" in pair.prompt and "walrus" in pair.answer
-    assert reply[1:] == ("stop", "offline-writer-1", 0, 0, 0)
+    assert reply[1:] == ("stop", "offline-writer-1", 0, 0, 0, 0.0)
 
 
 def test_changing_the_caption_inside_the_text_changes_the_answer():

@@ -65,7 +65,7 @@ def test_a_server_that_is_not_there_ends_the_run_with_its_address(tmp_path: Path
     assert str(raised.value).startswith(f"{URL}: ")
 
 
-@pytest.mark.parametrize("other", [{"seed": 1}, {"model": "asked-2"}, {"name": f"{URL}/v2"}])
+@pytest.mark.parametrize("other", [{"seed": 1}, {"model": "asked-2"}])
 def test_a_started_folder_takes_no_other_configuration(tmp_path: Path, other: dict[str, object]):
     out = tmp_path / "seeds"
     with pytest.raises(UserError, match="cannot be reached"):

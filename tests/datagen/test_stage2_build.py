@@ -404,6 +404,7 @@ def test_the_worlds_copies_have_the_layouts_of_the_real_sets(world_build: Path, 
     assert loaded[0]["conversations"][0]["from"] == "human"
 
 
+@pytest.mark.slow
 def test_the_world_may_grow_within_its_copies_and_not_beyond(tmp_path: Path):
     for rows in (100, 900):
         ran = datagen("build-stage2", "--rows", rows, "--out", "out", cwd=tmp_path)

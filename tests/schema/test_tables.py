@@ -173,3 +173,15 @@ def test_shards_are_zstd_with_a_page_index(tmp_path: Path):
     assert column.compression == "ZSTD"
     assert column.has_offset_index
     assert column.has_column_index
+
+
+def test_columns_may_be_written_without_a_dictionary(tmp_path: Path):
+    plain = ("sample_id", "images.list.element", "messages.list.element.content")
+    INSTRUCT.write([example(INSTRUCT)], tmp_path / "rows.parquet", without_dictionary=plain)
+    group = pq.ParquetFile(tmp_path / "rows.parquet").metadata.row_group(0)
+    columns = [group.column(number) for number in range(group.num_columns)]
+    has_dictionary = {each.path_in_schema: each.has_dictionary_page for each in columns}
+    assert not any(has_dictionary[name] for name in plain)
+    assert has_dictionary["caption"]
+    assert has_dictionary["messages.list.element.role"]
+    assert list(INSTRUCT.records(tmp_path / "rows.parquet")) == [example(INSTRUCT)]

@@ -69,8 +69,10 @@ def overlap(
 def overlap_text(overlap: dict[str, Any]) -> str:
     """One sentence on the images that -130K has too."""
     if overlap["found"] is not None:
-        return f"{overlap['found']:,} images are in {overlap['beside']} too, as few as can be"
+        return f"{overlap['found']:,} images are in {overlap['beside']} too, as few as can be."
+    if not overlap["at_least"]:
+        return "Which images a -130K has too is left to chance; --beside DIR leaves them out."
     return (
-        f"at least {overlap['at_least']:,} images are in a -130K of the same {overlap['images']:,} "
-        "images too; --beside DIR chooses them to be as few as that"
+        f"At least {overlap['at_least']:,} images are in a -130K of the same {overlap['images']:,} "
+        "images too; --beside DIR chooses them to be as few as that."
     )

@@ -31,6 +31,7 @@ from vargpt_schema import INSTRUCT
 
 ROWS_IN_PAPER = 1_270_000
 TEXT_VERSION = 1  # bump on any change of what a row says or of which rows there are
+_OF_THE_PLACE = ("out", "image_root")  # options that change nothing of a build
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +104,7 @@ def _prepared(config: Build1270kConfig) -> TemplateBuild:
             name="1270K",
             verb="build-1270k",
             identity=identity,
-            options={name: getattr(config, name) for name in defaults if name != "out"},
+            options={name: getattr(config, name) for name in defaults if name not in _OF_THE_PLACE},
             defaults=defaults,
             forms=forms,
             template_version=templates.version,

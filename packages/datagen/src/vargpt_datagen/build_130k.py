@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vargpt_datagen.asking import Asked, RowsToWrite, asked_rows
-from vargpt_datagen.caption_parquet import ParquetCaptions
-from vargpt_datagen.caption_source import CaptionSource, WorldCaptions
+from vargpt_datagen.caption_open import caption_source
+from vargpt_datagen.caption_source import CaptionSource
 from vargpt_datagen.card import card_text
 from vargpt_datagen.dry_run import dry_run_text
 from vargpt_datagen.endpoint.address import Endpoint, read_key
@@ -41,7 +41,7 @@ class Build130kConfig:
     out: Path | None = None  # None: ./130k-<source>
     rows: int = ROWS_IN_PAPER
     seed: int = 0
-    captions: str = "world"  # or the path of a Parquet file or folder
+    captions: str = "world"  # or hub, or the path of a Parquet file or folder
     image_root: Path | None = None  # where the report finds real pictures
     seeds: Path | None = None  # a `seeds` table; None: the shipped pools
     shots: Shots = "pairs"
@@ -137,9 +137,7 @@ def open_inputs(config: Build130kConfig) -> Inputs:
     endpoint = endpoint_for(config.writer)
     if config.image_root is not None:
         expect_image_root(config.image_root)
-    source = (
-        WorldCaptions() if config.captions == "world" else ParquetCaptions(Path(config.captions))
-    )
+    source = caption_source(config.captions)
     seeds = read_seeds(config.seeds) if config.seeds else shipped_seeds()
     pools = Pools(seeds=seeds, pairs=shipped_shot_pairs())
     _expect_enough_captions(config, source)

@@ -201,7 +201,7 @@ class _Prepared:
         options = {
             name: value
             for name, value in options.items()
-            if name not in ("out", "work_dir", "writer")
+            if name not in ("out", "image_root", "work_dir", "writer")
         }
         if self.requests:
             model = self.requests.endpoint.model if self.requests.endpoint else None

@@ -60,7 +60,9 @@ def caption_rows(file: Path, split: Split = "train", *, captions: bool = True) -
 def _own_rows(file: Path, split: Split, captions: bool) -> pa.Table:
     CAPTIONS.file_metadata(file)  # refuses another version
     table = _columns(file, [name for name in OWN_COLUMNS if captions or name != "caption"])
-    table = table.filter(pc.equal(table.column("split"), split)).drop_columns(["split"])
+    if table.column("split").unique().to_pylist() != [split]:
+        table = table.filter(pc.equal(table.column("split"), split))
+    table = table.drop_columns(["split"])
     _refuse_nulls(table, ("image_id", "captioner"), str(file))
     image = table.column("image")
     bad = pc.fill_null(pc.match_substring_regex(image, BAD_PATH), True)

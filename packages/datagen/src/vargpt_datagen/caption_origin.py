@@ -11,6 +11,7 @@ from vargpt_schema import UserError
 from vargpt_schema.compute import pc
 
 _WORLD_ID = r"^world-(?P<index>\d{8})$"
+_WNID_CHARS = 9
 _CAPTIONERS_NAMED = 5
 
 
@@ -34,8 +35,11 @@ def origin_of(rows: pa.Table, path: Path) -> Origin:
     if pc.any(by_world).as_py():
         _refuse_mixture(rows, pc.and_(by_world, _is_picture_of_the_world(rows)), path)
         return WORLD
-    wnid = _part(rows.column("image_id"), TRAINING_STEM, "wnid")
-    is_imagenet = pc.fill_null(pc.equal(wnid, rows.column("wnid")), False)
+    image_id = rows.column("image_id")
+    is_of_class = pc.equal(pc.utf8_slice_codeunits(image_id, 0, _WNID_CHARS), rows.column("wnid"))
+    is_imagenet = pc.fill_null(
+        pc.and_(pc.match_substring_regex(image_id, TRAINING_STEM), is_of_class), False
+    )
     return IMAGENET if pc.all(is_imagenet).as_py() else OTHER
 
 

@@ -20,11 +20,16 @@ _RUN_OF_SPACES = f"[{_SPACES}]+"
 _UNTIDY = f"[{_SPACES}][{_SPACES}]|[{_SPACES.replace(' ', '')}]"
 _CUT_OFF = ("a", "an", "the", "of", "with", "in", "on", "and", "at", "to", "from", "by")
 _STOP_WORD = "|".join((*_CUT_OFF, "is", "are", "it", "this", "that", "there", "for", "or", "as"))
-_PATTERNS = {
+# Without any such mark a caption has no special token, no markup and no other script: most are
+# done with after this one search.
+_SUSPICIOUS = r"[^ A-Za-z0-9,.'!?()/-]"
+_PATTERNS_OF_SUSPICIOUS = {
     # A speaker's name counts where no letter, digit or underscore of any script stands before it.
     "special_token": r"<\|?/?[A-Za-z_][^<>]{0,40}>|(?:^|[^\pL\pN_])(?:USER|ASSISTANT):",
     "not_plain_ascii": r"[^ -~]",
     "markup": r"[<>{}\[\]|\\`*_#~^]|https?://|&[a-z]+;|\"\s*:",
+}
+_PATTERNS = {
     "cut_off": rf"(?i)(?:^| )(?:{'|'.join(_CUT_OFF)})$",
     "no_content": rf"(?i)^(?:{_STOP_WORD})(?: (?:{_STOP_WORD}))*$",
 }
@@ -67,12 +72,15 @@ def _faults(captions: pa.StringArray) -> pa.StringArray:
     num_chars = _numpy(pc.utf8_length(captions))
     num_words = _numpy(pc.count_substring(captions, " ")) + 1
     holds = {
-        name: _numpy(pc.match_substring_regex(captions, pattern))
-        for name, pattern in _PATTERNS.items()
+        "empty": num_chars == 0,
+        "too_long": (num_chars > MAX_CHARS) | (num_words > MAX_WORDS),
+        "too_short": num_words < MIN_WORDS,
+        **{name: _matches(captions, pattern) for name, pattern in _PATTERNS.items()},
     }
-    holds["empty"] = num_chars == 0
-    holds["too_long"] = (num_chars > MAX_CHARS) | (num_words > MAX_WORDS)
-    holds["too_short"] = num_words < MIN_WORDS
+    suspicious = np.flatnonzero(_matches(captions, _SUSPICIOUS))
+    for name, pattern in _PATTERNS_OF_SUSPICIOUS.items():
+        holds[name] = np.zeros(len(captions), bool)
+        holds[name][suspicious] = _matches(captions.take(pa.array(suspicious)), pattern)
     is_fit = ~np.logical_or.reduce(list(holds.values()))
     may_loop = np.flatnonzero(is_fit & (num_words >= _MIN_WORDS_OF_LOOPS))
     holds["loops"] = np.zeros(len(captions), bool)
@@ -83,27 +91,24 @@ def _faults(captions: pa.StringArray) -> pa.StringArray:
 
 
 def _loops(captions: pa.StringArray) -> np.ndarray:
-    """Mask of those in which three words in a row come three times; at most MAX_WORDS words."""
+    """Mask of those in which three words in a row come three times."""
     words = pc.split_pattern(pc.ascii_lower(captions), " ")
-    numbers = np.full((len(captions), MAX_WORDS), -1)
-    is_word = np.arange(MAX_WORDS) < _numpy(pc.list_value_length(words))[:, None]
+    num_words = _numpy(pc.list_value_length(words))
+    most_words = num_words.max(initial=_MIN_WORDS_OF_LOOPS)
+    is_word = np.arange(most_words) < num_words[:, None]
+    numbers = np.zeros(is_word.shape, np.int64)
     numbers[is_word] = _numpy(words.flatten().dictionary_encode().indices)
     trigrams = numbers[:, :-2] | numbers[:, 1:-1] << 21 | numbers[:, 2:] << 42
     # Where a caption has ended: numbers that are no trigram's, and no two of them alike.
-    trigrams = np.where(is_word[:, 2:], trigrams, -1 - np.arange(MAX_WORDS - 2))
+    np.copyto(trigrams, -1 - np.arange(most_words - 2), where=~is_word[:, 2:])
     trigrams.sort(axis=1)
     apart = _TIMES_OF_LOOPS - 1
     return (trigrams[:, apart:] == trigrams[:, :-apart]).any(axis=1)
 
 
+def _matches(captions: pa.StringArray, pattern: str) -> np.ndarray:
+    return _numpy(pc.match_substring_regex(captions, pattern))
+
+
 def _numpy(column: pa.Array) -> np.ndarray:
     return column.to_numpy(zero_copy_only=False)
-
-
-# Temporary, until caption_parquet reads whole columns: others need the package to import meanwhile.
-def clean_caption(raw: str) -> str:
-    return clean_captions(pa.chunked_array([[raw]], pa.string()))[0].as_py()
-
-
-def caption_fault(caption: str) -> str | None:
-    return caption_faults(pa.chunked_array([[caption]], pa.string()))[0].as_py()

@@ -35,7 +35,7 @@ def build_130k(
     rows: Annotated[int, typer.Option(help="Rows to publish; may be raised later.")] = 130_000,
     seed: Annotated[int, typer.Option(help="Seed of the plan.")] = 0,
     captions: Annotated[
-        str, typer.Option(help="world, or a Parquet file or folder of captions.")
+        str, typer.Option(help="world, hub, or a Parquet file or folder of captions.")
     ] = "world",
     image_root: Annotated[
         Path | None, typer.Option(help="Where the report finds pictures of real captions.")
@@ -243,8 +243,8 @@ def recheck(
         found = rechecked(folder, captions=captions, seeds=seeds)
     if found.num_open:
         typer.echo(
-            f"{found.num_open:,} rows are open. To ask for them, with your own --max-usd, --price and "
-            f"--key-env: {found.command} --out {shlex.quote(str(folder))}",
+            f"{found.num_open:,} rows are open. To ask for them, with your own --max-usd, --price "
+            f"and --key-env: {found.command} --out {shlex.quote(str(folder))}",
             err=True,
         )
     typer.echo(

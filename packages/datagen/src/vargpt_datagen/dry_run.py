@@ -68,8 +68,9 @@ def dry_run_text(plan: Plan, requests: RequestWriter, rows: int, endpoint: Endpo
             )
             for share in (0.0, cache_share(sizes, calls, None), cache_share(sizes, calls, sets))
         ]
+        since = price.since or "as given"
         lines.append(
-            f"{price.model:<16} {price.since or 'as given':<10} {usd[0]:>9.2f} {usd[1]:>13.2f} {usd[2]:>10.2f}"
+            f"{price.model:<16} {since:<10} {usd[0]:>9.2f} {usd[1]:>13.2f} {usd[2]:>10.2f}"
             f"  {price.note}"
         )
     return "\n".join(lines)

@@ -89,8 +89,8 @@ class BuildFolder:
         found = owner.read_text("utf-8") if owner.exists() else root
         if found != root:
             raise UserError(
-                f"--work-dir {self.work_dir}: holds the journal of the build in {printable(found)}, "
-                "one of its own was expected. Choose another --work-dir."
+                f"--work-dir {self.work_dir}: holds the journal of the build in "
+                f"{printable(found)}, one of its own was expected. Choose another --work-dir."
             )
         write_text(owner, root)
 
@@ -110,8 +110,9 @@ class BuildFolder:
                         "Put the journal on a local disk with --work-dir DIR."
                     ) from error
                 holder = os.pread(handle, 100, 0).decode(errors="replace").strip() or "unknown"
+                place = self.root if path.parent == self.work else path.parent
                 raise UserError(
-                    f"{path.parent if path.parent != self.work else self.root}: process {holder} is building in this folder, one at a time was "
+                    f"{place}: process {holder} is building in this folder, one at a time was "
                     "expected. Wait for it, or choose another folder with --out DIR."
                 ) from error
             os.ftruncate(handle, 0)

@@ -40,7 +40,8 @@ def command_line(verb: str, config: dict[str, Any], defaults: dict[str, Any]) ->
     words = ["datagen", verb]
     for name, value in config.items():
         if name in defaults and value != defaults[name]:
-            words += [f"--{name.replace('_', '-')}", str(value)]
+            words.append(f"--{name.replace('_', '-')}")
+            words += [] if value is True else [str(value)]  # a flag has no value
     return shlex.join(words)
 
 

@@ -84,7 +84,7 @@ def checked_url(writer: str) -> str:
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not host or port == 0 or not writer.isprintable():
         # What is no URL may still hold a password or a key.
-        is_word = writer.isalpha() or "://" in writer and not set(writer) & set("@?#")
+        is_word = writer.isalpha() or ("://" in writer and not set(writer) & set("@?#"))
         shown = printable(writer)[:200] if is_word else "***"
         raise UserError(
             f"--writer {shown}: offline, deepseek or a URL such as https://host/v1 was expected. "

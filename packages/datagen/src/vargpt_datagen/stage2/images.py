@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import re
+import shutil
 import stat
 import struct
 import warnings
@@ -150,13 +151,12 @@ class EmbeddedImages:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """The folder for half-written files exists within the block."""
+        shutil.rmtree(self._parts, ignore_errors=True)
         self._parts.mkdir(parents=True, exist_ok=True)
-        self._sweep()
         try:
             yield
         finally:
-            self._sweep()
-            self._parts.rmdir()
+            shutil.rmtree(self._parts, ignore_errors=True)  # after Ctrl-C a thread may still write
 
     def write(self, name: str, data: bytes) -> None:
         """Write the bytes unchanged under `name`, whole or not at all; kept when there already."""
@@ -167,10 +167,6 @@ class EmbeddedImages:
         temporary.write_bytes(data)
         path.parent.mkdir(exist_ok=True)
         temporary.replace(path)
-
-    def _sweep(self) -> None:
-        for stale in self._parts.iterdir():
-            stale.unlink()
 
 
 def embedded_name(subset: str, sha256: bytes) -> str:

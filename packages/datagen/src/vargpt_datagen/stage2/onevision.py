@@ -109,8 +109,8 @@ class OneVisionRows:
         for file_number, places in self._by_file(numbers, is_any):
             subset, file = self._files[file_number]
             chosen = numbers[places].tolist()
-            rows = self._rows[numbers[places]].tolist()
-            pictures = self._ledger.known([_place(subset, file, row) for row in rows])
+            rows = self._rows[numbers[places]].astype(np.int64)
+            pictures = self._ledger.known([_place(subset, file, row) for row in rows.tolist()])
             for number, read in zip(chosen, read_rows(file, rows), strict=True):
                 place = _place(subset, file, read.row)
                 picture = pictures.get(place) if read.has_picture else None
@@ -150,7 +150,7 @@ class OneVisionRows:
             else:
                 unknown.append(row)
         if unknown:
-            read = read_rows(file, unknown, pictures=True)
+            read = read_rows(file, np.array(unknown), pictures=True)
             for row, picture in in_threads(partial(self._write, subset), read):
                 self._ledger.note(_place(subset, file, row), picture)
                 yield row, picture

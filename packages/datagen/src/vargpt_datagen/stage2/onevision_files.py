@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -103,39 +104,37 @@ def subsets_sha256(subsets: Sequence[Subset]) -> str:
 
 
 def read_rows(
-    file: SubsetFile, rows: Sequence[int] | None = None, *, pictures: bool = False
+    file: SubsetFile, rows: np.ndarray | None = None, *, pictures: bool = False
 ) -> Iterator[ReadRow]:
-    """Rows of a file by ascending number, default all; row groups without one are not read.
+    """Rows of a file by ascending numbers, default all; row groups without one are not read.
 
     UserError when the file turns out to be damaged.
     """
     column = ["image.bytes"] if pictures else ["image.path"]
     columns = ["id", "conversations", *(column if file.has_pictures else [])]
     size = _PICTURES_AT_ONCE if pictures else _ROWS_AT_ONCE
-    wanted = pa.array(rows, pa.int64()) if rows is not None else None
     first = 0
     try:
         with pq.ParquetFile(file.path, pre_buffer=False, buffer_size=1 << 20) as opened:
             for group, group_rows in enumerate(file.group_rows):
-                if wanted is None or _any_within(wanted, first, first + group_rows):
+                if rows is None or len(_within(rows, first, group_rows)):
                     batches = opened.iter_batches(size, row_groups=[group], columns=columns)
-                    yield from _rows_of(batches, first, wanted)
+                    yield from _rows_of(batches, first, rows)
                 first += group_rows
     except (pa.ArrowException, OSError) as error:
         raise _damaged(file.path, error) from error
 
 
 def _rows_of(
-    batches: Iterator[pa.RecordBatch], first: int, wanted: pa.Array | None
+    batches: Iterator[pa.RecordBatch], first: int, wanted: np.ndarray | None
 ) -> Iterator[ReadRow]:
     for batch in batches:
-        numbers = pa.array(range(first, first + batch.num_rows), pa.int64())
-        first += batch.num_rows
-        if wanted is not None:
-            is_wanted = pc.is_in(numbers, value_set=wanted)
-            batch, numbers = batch.filter(is_wanted), numbers.filter(is_wanted)
-        if batch.num_rows:
-            yield from _batch_rows(batch, numbers.to_pylist())
+        size = batch.num_rows
+        places = np.arange(size) if wanted is None else _within(wanted, first, size) - first
+        if len(places):
+            chosen = batch if len(places) == size else batch.take(pa.array(places))
+            yield from _batch_rows(chosen, (places + first).tolist())
+        first += size
 
 
 def _batch_rows(batch: pa.RecordBatch, numbers: list[int]) -> Iterator[ReadRow]:
@@ -216,8 +215,10 @@ def _has_texts(struct: pa.DataType, names: tuple[str, ...]) -> bool:
     )
 
 
-def _any_within(numbers: pa.Array, first: int, end: int) -> bool:
-    return bool(pc.any(pc.and_(pc.greater_equal(numbers, first), pc.less(numbers, end))).as_py())
+def _within(numbers: np.ndarray, first: int, size: int) -> np.ndarray:
+    """Those of ascending numbers that lie in `size` ones from `first` on."""
+    start, end = np.searchsorted(numbers, [first, first + size])
+    return numbers[start:end]
 
 
 def _damaged(path: Path, error: Exception) -> UserError:
