@@ -161,6 +161,16 @@ def test_an_image_of_both_splits_is_refused(tmp_path: Path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_picture_of_both_splits_is_refused_whatever_its_id(tmp_path: Path):
+    records = [
+        own_record("photo-1", caption="a bowl of"),  # unfit, and still a picture of training
+        own_record("other-1", split="validation", image="photos/photo-1.jpg"),
+    ]
+    path = write_own(tmp_path / "c.parquet", records)
+    with pytest.raises(UserError, match=r"image other-1 of split validation is a training image"):
+        build_eval(BuildEvalConfig(out=tmp_path / "out", captions=str(path)))
+
+
 def test_the_words_of_a_writer_replace_the_templates(asked: Path):
     assert verify(asked) == []
     rows = rows_of(asked)
@@ -234,7 +244,7 @@ def test_too_few_captions_to_draw_shots_from_are_told(tmp_path: Path):
     records = [own_record(f"photo-{at}", split="validation") for at in range(9)]
     path = write_own(tmp_path / "c.parquet", records)
     config = BuildEvalConfig(out=tmp_path / "out", captions=str(path), wording="llm")
-    with pytest.raises(UserError, match="9 validation captions to ask about, at least"):
+    with pytest.raises(UserError, match="9 validation captions to ask about, at least 14"):
         build_eval(config)
 
 

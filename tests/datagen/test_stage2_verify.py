@@ -1,6 +1,8 @@
 """`verify` of a stage-2 build finds what was changed in its rows, rejects and counts."""
 
+import dataclasses
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,9 @@ import pytest
 
 from tests.datagen.stage2_inputs import llava_record, said, write_inputs
 from vargpt_datagen.stage2.build import Stage2Config, build_stage2
+from vargpt_datagen.stage2.report import make_stage2_report
 from vargpt_datagen.stage2.verify import stage2_faults
-from vargpt_schema import INSTRUCT, REJECTS
+from vargpt_schema import INSTRUCT, REJECTS, UserError
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +24,12 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     records: list[Any] = [llava_record(number) for number in range(136)]
     records[0]["conversations"] = said("No picture here?", "None.")
     write_inputs(folder, records)
-    config = Stage2Config(
+    build_stage2(config_of(folder))
+    return folder / "out"
+
+
+def config_of(folder: Path) -> Stage2Config:
+    return Stage2Config(
         llava=folder / "llava.json",
         onevision=folder / "onevision",
         instruct=folder / "130k",
@@ -30,8 +38,6 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows=240,
         out=folder / "out",
     )
-    build_stage2(config)
-    return folder / "out"
 
 
 @pytest.fixture
@@ -129,6 +135,30 @@ def test_lost_or_foreign_rejects_are_found(spoilt: Path):
     assert faults(spoilt)[0].startswith("reject 0: a request is named, none expected")
     path.unlink()
     assert any("counts.rejects is 1, the tables hold 0" in fault for fault in faults(spoilt))
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("mixture", [{"source": "llava/coco"}]),
+        ("categories", {"General": 1}),
+        ("tasks", None),
+        ("inputs", {"onevision": {}}),
+        ("overlap", {"same_text": -1}),
+        ("counts", {"rows": 1, "rejects": 0}),
+    ],
+)
+def test_a_damaged_manifest_is_named_and_mended(part, value, build: Path, tmp_path: Path):
+    folder = tmp_path / "out"
+    shutil.copytree(build, folder, ignore=shutil.ignore_patterns(".work"))
+    manifest = json.loads((build / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {part: value}))
+    (found,) = faults(folder)
+    assert found.startswith(f"manifest.json: damaged ({part} is not what a stage-2 build")
+    with pytest.raises(UserError, match="damaged"):
+        make_stage2_report(folder)
+    build_stage2(dataclasses.replace(config_of(build.parent), out=folder))
+    assert json.loads((folder / "manifest.json").read_text()) == manifest
 
 
 def test_a_damaged_shard_is_named(spoilt: Path):

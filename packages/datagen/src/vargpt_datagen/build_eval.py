@@ -22,7 +22,7 @@ from vargpt_datagen.eval_asking import (
 )
 from vargpt_datagen.eval_rows import SPLIT, balanced_order, planned_prompts, prompt_rows
 from vargpt_datagen.folder import BuildFolder
-from vargpt_datagen.image_columns import ImageColumns, open_images
+from vargpt_datagen.image_columns import IMAGE_COLUMNS, ImageColumns, open_images
 from vargpt_datagen.imagenet_classes import TRAINING_STEM
 from vargpt_datagen.manifest import sorted_counts
 from vargpt_datagen.pools import read_seeds, shipped_seeds, shipped_shot_pairs
@@ -280,7 +280,12 @@ def _refuse_training_images(found: pa.Table, images: ImageColumns, config: Build
     elif images.name == "imagenet":
         is_bad = pc.match_substring_regex(ids, TRAINING_STEM)
     else:
-        is_bad = pc.is_in(ids, value_set=_training_ids(config))
+        training = _training_images(config)
+        of_training = [
+            pc.is_in(combined(found, name), value_set=combined(training, name))
+            for name in ("image_id", "image")
+        ]
+        is_bad = pc.or_(*of_training)
     if pc.any(is_bad).as_py():
         first = ids.filter(is_bad)[0].as_py()
         raise UserError(
@@ -290,12 +295,12 @@ def _refuse_training_images(found: pa.Table, images: ImageColumns, config: Build
         )
 
 
-def _training_ids(config: BuildEvalConfig) -> pa.Array:
-    """Ids of the same source's training images; none where it has no training split."""
+def _training_images(config: BuildEvalConfig) -> pa.Table:
+    """The same source's training images; none where it has no training split."""
     try:
         images = open_images(
-            config.captions, split="train", image_root=config.image_root, needs_captions=True
+            config.captions, split="train", image_root=config.image_root, needs_captions=False
         )
-    except UserError:
-        return pa.array([], pa.string())
-    return pa.concat_arrays([combined(batch, "image_id") for batch in images.batches()])
+    except UserError:  # its files are the ones that were read before, so this split is empty
+        return IMAGE_COLUMNS.empty_table()
+    return pa.concat_tables(list(images.batches()))

@@ -216,4 +216,6 @@ def _say(built: "Built") -> None:
     if built.was_finished:
         typer.echo(f"{built.num_rows:,} rows were published already, nothing to do -> {built.out}")
     else:
-        typer.echo(f"{built.num_rows:,} rows -> {built.out}")
+        judged = "" if built.num_rejects is None else f", {built.num_rejects:,} rejects"
+        paid = "" if built.usd is None else f", {built.usd:.2f} USD"
+        typer.echo(f"{built.num_rows:,} rows{judged}{paid} -> {built.out}")

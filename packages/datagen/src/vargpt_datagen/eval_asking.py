@@ -6,6 +6,7 @@ asked about again in another pass, with other seeds and shots.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
 import numpy as np
 import pyarrow as pa
@@ -125,11 +126,11 @@ class PassPlan(Plan):
 
 def expect_shots(requests: EvalRequests, where: str) -> None:
     """UserError when there are too few captions to draw the shots of a request from."""
-    size = len(requests.source)
-    if size - reserve_size(size) <= NUM_SHOTS:
+    fewest = next(size for size in count(1) if size - reserve_size(size) > NUM_SHOTS)
+    if len(requests.source) < fewest:
         raise UserError(
-            f"{where}: {size} validation captions to ask about, at least 16 are needed to draw "
-            "shots from. Raise --rows, give more captions, or leave --wording llm out."
+            f"{where}: {len(requests.source)} validation captions to ask about, at least {fewest} "
+            "are needed to draw shots from. Give more captions, or leave --wording llm out."
         )
 
 

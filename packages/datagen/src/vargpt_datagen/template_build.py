@@ -42,6 +42,8 @@ class Built(NamedTuple):
     out: Path
     num_rows: int
     was_finished: bool  # nothing was left to do
+    num_rejects: int | None = None  # None: nothing was judged
+    usd: float | None = None  # paid for this folder so far; None: nobody was paid, or not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,16 +66,16 @@ class TemplateBuild:
 
 def write_build(build: TemplateBuild) -> Built:
     """Write or resume one folder and its report; a finished one is left as it is."""
-    folder, num_rows, image_root = build.folder, build.num_rows, build.image_root
+    folder, image_root = build.folder, build.image_root
     print(f"building in {folder.root}", file=sys.stderr)
     folder.make()
     with disk_faults_are_said(folder.root), folder.locked():
         folder.sweep()
         folder.expect_config(build.identity)
-        was_finished = _is_finished(build)
-        if not was_finished:
+        built = _finished(build)
+        if built is None:
             started = time.monotonic()
-            _publish(build)
+            built = _publish(build)
             print(f"published in {time.monotonic() - started:.1f} s", file=sys.stderr)
         del build  # and with it the images, which take as much room as the report does
         pa.default_memory_pool().release_unused()
@@ -81,7 +83,7 @@ def write_build(build: TemplateBuild) -> Built:
             started = time.monotonic()
             make_report(folder.root, image_root)
             print(f"report in {time.monotonic() - started:.1f} s", file=sys.stderr)
-    return Built(folder.root, num_rows, was_finished)
+    return built
 
 
 def num_rows_of(asked: int | None, usual: int, images: ImageColumns, where: str) -> int:
@@ -145,18 +147,20 @@ def template_manifest(
     }
 
 
-def _is_finished(build: TemplateBuild) -> bool:
-    """Whether the build is published with these rows and all its files."""
+def _finished(build: TemplateBuild) -> Built | None:
+    """The published build, when it has these rows and all its files."""
     try:
         manifest = read_manifest(build.folder.root)
     except UserError:  # not published, or damaged
-        return False
-    return manifest["counts"]["rows"] == build.num_rows and not published_faults(
-        build.folder.root, manifest
-    )
+        return None
+    if manifest["counts"]["rows"] != build.num_rows:
+        return None
+    if published_faults(build.folder.root, manifest):
+        return None
+    return Built(build.folder.root, build.num_rows, was_finished=True)
 
 
-def _publish(build: TemplateBuild) -> None:
+def _publish(build: TemplateBuild) -> Built:
     """Shards, card and manifest; the old manifest goes first, so no half is taken for a whole."""
     folder = build.folder
     for page in (folder.manifest, folder.card, folder.report):
@@ -169,6 +173,14 @@ def _publish(build: TemplateBuild) -> None:
     manifest = build.manifest(files)
     write_text(folder.card, card_text(manifest))
     write_text(folder.manifest, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+    is_judged = "judged_replies" in manifest["counts"]
+    return Built(
+        folder.root,
+        build.num_rows,
+        was_finished=False,
+        num_rejects=manifest["counts"]["rejects"] if is_judged else None,
+        usd=manifest.get("usd") or None,
+    )
 
 
 class _Shard(NamedTuple):

@@ -23,6 +23,7 @@ from vargpt_datagen.stage2.inputs import InputPaths, Inputs, given_paths, open_i
 from vargpt_datagen.stage2.instruct_rows import InstructRows
 from vargpt_datagen.stage2.ledger import ImageLedger
 from vargpt_datagen.stage2.llava import LlavaRows
+from vargpt_datagen.stage2.manifest_parts import manifest_fault
 from vargpt_datagen.stage2.mixture import (
     LANGUAGE,
     PAPER_ROWS,
@@ -195,13 +196,15 @@ def _finished(folder: BuildFolder, rows: int) -> BuiltStage2 | None:
     """The published build, when it has these rows and all its files."""
     try:
         manifest = read_manifest(folder.root)
+        if manifest_fault(manifest) or manifest["config"]["rows"] != rows:
+            return None
         card = folder.card.read_text("utf-8")
         is_whole = card == stage2_card_text(manifest) and all(
             describe(folder.root / file["path"], folder.root) == file for file in manifest["files"]
         )
     except (UserError, OSError, ValueError):  # not published, or damaged: published anew
         return None
-    if manifest["config"].get("rows") != rows or not is_whole:
+    if not is_whole:
         return None
     counts = manifest["counts"]
     return BuiltStage2(

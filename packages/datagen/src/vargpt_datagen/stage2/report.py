@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from vargpt_datagen.build_rows import rows_at, seeded_numbers
-from vargpt_datagen.folder import BuildFolder, disk_faults_are_said, write_text
+from vargpt_datagen.folder import MANIFEST, BuildFolder, disk_faults_are_said, write_text
 from vargpt_datagen.manifest import read_manifest
 from vargpt_datagen.report import plots
 from vargpt_datagen.report.gallery import picture_of
@@ -17,9 +17,10 @@ from vargpt_datagen.report.plots import Plot, length_plot
 from vargpt_datagen.report.rejected import reject_groups
 from vargpt_datagen.stage2.card import is_sample_world
 from vargpt_datagen.stage2.conversation import CHANGES
+from vargpt_datagen.stage2.manifest_parts import manifest_fault
 from vargpt_datagen.stage2.mixture import LLAVA_ROOTS, PAPER_PERCENT, STAGES
 from vargpt_datagen.stage2.publish import UNUSABLE
-from vargpt_schema import INSTRUCT
+from vargpt_schema import INSTRUCT, UserError
 from vargpt_schema.compute import pc
 
 GALLERY_ROWS = 24
@@ -37,9 +38,16 @@ class Measured(NamedTuple):
 def make_stage2_report(folder: Path, image_root: Path | None = None) -> Path:
     """Write OUT/report.html, the same bytes for the same build; returns its path.
 
-    Rows lie in a seeded order, so those of the first shard are a sample of all.
+    Rows lie in a seeded order, so those of the first shard are a sample of all. UserError when the
+    folder holds no published build.
     """
     manifest = read_manifest(folder)
+    damage = manifest_fault(manifest)
+    if damage:
+        raise UserError(
+            f"{folder / MANIFEST}: damaged ({damage}). Delete it and run the command that builds "
+            "the folder again."
+        )
     if image_root is not None:
         expect_image_root(image_root)
     elif is_sample_world(manifest) and (folder / "images").is_dir():

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from vargpt_datagen.stage2.manifest_parts import manifest_fault
 from vargpt_datagen.stage2.mixture import CATEGORIES
 from vargpt_datagen.verify_rows import RowRules, row_faults
 from vargpt_schema import INSTRUCT, REJECTS, Message, RowFault, UserError, sample_id_of
@@ -37,6 +38,9 @@ def stage2_faults(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
 
     The files are taken to be those of the manifest. One shard is in memory at a time.
     """
+    damage = manifest_fault(manifest)
+    if damage:
+        return [f"manifest.json: damaged ({damage}). {ANEW}"]
     found = _Counts()
     faults: list[str] = []
     first = 0
