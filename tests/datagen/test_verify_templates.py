@@ -109,12 +109,12 @@ def test_a_fresh_build_is_good(builds: Path, name: str):
         ({"label": 1_000}, "label is no class of the sample world"),
         ({"label": None}, "label is no class of the sample world"),
         ({"wnid": TENCH}, "wnid found, none expected"),
-        ({"images": ["world/99999999.png"]}, "image is not the path of its image_id"),
+        ({"images": ["world/99999999.png"]}, "image is not its scene's"),
         (
             {"image_id": "world-02000000", "images": ["world/02000000.png"]},
             "image_id is no training scene of the sample world",
         ),
-        ({"image_id": None}, "image is not the path of its image_id"),
+        ({"image_id": None}, "image_id is no training scene of the sample world"),
         ({"generator": "deepseek-v3"}, "generator found, none expected"),
         ({"attempts": 1}, "attempts found, none expected"),
         ({"shot_ids": ["pair-001@world-00000001"]}, "shot_ids found, none expected"),
@@ -163,7 +163,7 @@ def test_a_caption_that_is_not_its_scenes_is_found(builds: Path, tmp_path: Path)
     first, second = rows[0], rows[1]
     forge(build, 0, INSTRUCT, image_id=second["image_id"], images=second["images"])
     forge(build, 1, INSTRUCT, image_id=first["image_id"], images=first["images"])
-    assert "row 0: label or caption is not its scene's" in verify(build)
+    assert "row 0: caption is not its scene's" in verify(build)
 
 
 @pytest.mark.parametrize(
@@ -249,8 +249,8 @@ def test_a_template_that_no_build_would_take_is_found(builds: Path, tmp_path: Pa
         ({"prompt_template_id": "h999"}, "its template is not the one that the plan gives it"),
         ({"prompt_template_id": None}, "no prompt_template_id"),
         ({"image_id": "world-00000001"}, "image_id is no validation scene of the sample world"),
-        ({"caption": "a dog"}, "label or caption is not its scene's"),
-        ({"label": None}, "label or caption is not its scene's"),
+        ({"caption": "a dog"}, "caption is not its scene's"),
+        ({"label": None}, "label is not its scene's"),
     ],
 )
 def test_a_changed_prompt_is_found(

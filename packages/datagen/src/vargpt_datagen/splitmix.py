@@ -8,6 +8,8 @@ import hashlib
 
 import numpy as np
 
+_GOLDEN = np.uint64(0x9E37_79B9_7F4A_7C15)
+
 
 def key_of(*parts: str | int) -> np.uint64:
     """The 64-bit key of a stream of chance, named by its parts."""
@@ -15,17 +17,23 @@ def key_of(*parts: str | int) -> np.uint64:
     return np.uint64(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little"))
 
 
-def hashes(key: np.uint64, numbers: np.ndarray) -> np.ndarray:
-    """uint64 hashes of non-negative whole numbers."""
+def mixed(values: np.ndarray) -> np.ndarray:
+    """uint64: what `vargpt_schema.world.hashing.mixed` makes of each value."""
     with np.errstate(over="ignore"):
-        z = numbers.astype(np.uint64)
-        z += np.uint64(1)
-        z *= np.uint64(0x9E37_79B9_7F4A_7C15)
-        z += key
+        z = values + _GOLDEN
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58_476D_1CE4_E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D0_49BB_1331_11EB)
         z ^= z >> np.uint64(31)
     return z
+
+
+def hashes(key: np.uint64, numbers: np.ndarray) -> np.ndarray:
+    """uint64 hashes of non-negative whole numbers."""
+    with np.errstate(over="ignore"):
+        z = numbers.astype(np.uint64)
+        z *= _GOLDEN
+        z += key
+    return mixed(z)
 
 
 def choices(key: np.uint64, numbers: np.ndarray, size: int) -> np.ndarray:

@@ -15,8 +15,9 @@ from vargpt_datagen.template_rows import combined
 from vargpt_datagen.verify_replies import reply_faults
 from vargpt_datagen.verify_rows import reject_faults
 from vargpt_datagen.wording_templates import WordingTemplate, as_written, shipped_templates
+from vargpt_datagen.world_images import scenes_of
 from vargpt_datagen.writer_config import OFFLINE
-from vargpt_schema import EVAL_PROMPTS, INSTRUCT, REJECTS, REPLIES, Table, world
+from vargpt_schema import EVAL_PROMPTS, INSTRUCT, REJECTS, REPLIES, Table
 from vargpt_schema.compute import pc
 
 _LISTED_FAULTS = 1_000  # more say nothing new
@@ -114,18 +115,11 @@ def _is_unfit(prompt: str) -> bool:
 
 
 def _world_marks(rows: pa.Table) -> Iterator[tuple[str, Any]]:
-    scenes = {world.image_id(index): index for index in world.SPLITS[SPLIT]}
-    indices = [scenes.get(image_id) for image_id in rows.column("image_id").to_pylist()]
-    yield (
-        "image_id is no validation scene of the sample world",
-        pa.array([index is None for index in indices], pa.bool_()),
-    )
-    columns = (rows.column(name).to_pylist() for name in ("caption", "label"))
-    is_other = [
-        index is not None and (caption != world.caption_at(index) or label != world.label_at(index))
-        for index, caption, label in zip(indices, *columns, strict=True)
-    ]
-    yield "label or caption is not its scene's", pa.array(is_other, pa.bool_())
+    is_foreign, scenes = scenes_of(combined(rows, "image_id"), SPLIT, captions=True)
+    yield "image_id is no validation scene of the sample world", is_foreign
+    for name in ("label", "caption"):
+        is_other = pc.not_equal(combined(rows, name), combined(scenes, name))
+        yield f"{name} is not its scene's", pc.if_else(is_foreign, False, is_other)
 
 
 def _count_faults(

@@ -25,11 +25,11 @@ from vargpt_datagen.wording_templates import (
     fault_of_template,
     shipped_templates,
 )
+from vargpt_datagen.world_images import scenes_of
 from vargpt_schema import IMAGE_GEN, INSTRUCT, world
 from vargpt_schema.compute import pc
 
 _LISTED_FAULTS = 100  # of one rule in one shard; the rest are counted
-_SAMPLED_SCENES = 200  # of a shard; to draw up every caption of the world takes too long
 _UNUSED = (
     "prompt_seed_id",
     "caption_seed_id",
@@ -240,23 +240,14 @@ def _class_marks(table: pa.Table, captions: pa.Array, rules: TemplateRules) -> I
 
 
 def _world_marks(table: pa.Table, paths: pa.Array, rules: TemplateRules) -> Iterator[Marked]:
-    """Paths of all rows; label and caption of some, since each takes a while to draw up."""
-    found = pc.extract_regex(combined(table, "image_id"), r"^world-(?P<digits>\d{8})$")
-    digits = pc.struct_field(found, "digits")
-    expected = pc.binary_join_element_wise("world/", digits, ".png", "")
-    yield "image is not the path of its image_id", pc.not_equal(paths, expected)
-    indices = pc.cast(digits, pa.int64())
-    in_training = pc.less(indices, world.SPLITS["train"].stop)
-    yield "image_id is no training scene of the sample world", pc.invert(in_training)
-    mask = np.zeros(table.num_rows, bool)
-    step = max(table.num_rows // _SAMPLED_SCENES, 1)
-    sampled = table.select(["image_id", "label", "caption"]).take(
-        pa.array(np.arange(0, table.num_rows, step))
-    )
-    for place, row in enumerate(sampled.to_pylist()):
-        index = int((row["image_id"] or "").removeprefix("world-") or -1)
-        if index not in world.SPLITS["train"]:
-            continue
-        is_caption = rules.phrase is not None or row["caption"] == world.caption_at(index)
-        mask[place * step] = row["label"] != world.label_at(index) or not is_caption
-    yield "label or caption is not its scene's", pa.array(mask)
+    """Every scene made again."""
+    is_class = rules.phrase is not None
+    image_ids = combined(table, "image_id")
+    is_foreign, scenes = scenes_of(image_ids, "train", captions=not is_class)
+    yield "image_id is no training scene of the sample world", is_foreign
+    for name, found in (("image", paths), ("label", combined(table, "label"))):
+        is_other = pc.not_equal(found, combined(scenes, name))
+        yield f"{name} is not its scene's", pc.if_else(is_foreign, False, is_other)
+    if not is_class:
+        is_other = pc.not_equal(combined(table, "caption"), combined(scenes, "caption"))
+        yield "caption is not its scene's", pc.if_else(is_foreign, False, is_other)

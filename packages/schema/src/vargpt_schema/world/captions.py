@@ -44,7 +44,7 @@ def _words_of(thing: WorldObject) -> ObjectWords:
     )
 
 
-_WORDS = tuple(_words_of(thing) for thing in OBJECTS)
+WORDS = tuple(_words_of(thing) for thing in OBJECTS)
 
 
 def _place_relations(first: int, second: int) -> tuple[Relation, ...]:
@@ -55,7 +55,7 @@ def _place_relations(first: int, second: int) -> tuple[Relation, ...]:
     return (*across, *(() if row == other_row else (above if row < other_row else below,)))
 
 
-_RELATIONS = tuple(
+PLACE_RELATIONS = tuple(
     tuple(_place_relations(first, second) for second in range(len(POSITIONS)))
     for first in range(len(POSITIONS))
 )
@@ -68,10 +68,10 @@ def caption_at(index: int) -> str:
     chance = mixed(~index)
     wording = _wording(index, numbers, chance)
     if second is None:
-        return wording.text.format(a=_WORDS[first], ground=BACKGROUNDS[background])
+        return wording.text.format(a=WORDS[first], ground=BACKGROUNDS[background])
     return wording.text.format(
-        a=_WORDS[first],
-        b=_WORDS[second],
+        a=WORDS[first],
+        b=WORDS[second],
         ground=BACKGROUNDS[background],
         relation=_relation(first, second, chance),
     )
@@ -108,7 +108,7 @@ def _wording(index: int, numbers: SceneNumbers, chance: int) -> Wording:
 
 
 def _relation(first: int, second: int, chance: int) -> Relation:
-    relations = _RELATIONS[first % 9][second % 9]
+    relations = PLACE_RELATIONS[first % 9][second % 9]
     return relations[chance % len(relations)]
 
 

@@ -67,15 +67,15 @@ OBJECTS: tuple[WorldObject, ...] = tuple(
 )
 _PAIRS = [(shape, colour) for shape in SHAPES for colour in COLOURS]  # as OBJECTS counts them
 _WITHHELD = tuple(_PAIRS.index(pair) for pair in WITHHELD_PAIRS)
-_TRAINED = tuple(number for number in range(len(_PAIRS)) if number not in _WITHHELD)
+TRAINED_PAIRS = tuple(number for number in range(len(_PAIRS)) if number not in _WITHHELD)
 
 # A "kind" is pair * 3 + size; with a background it makes a class. One of every 126 is left out
 # (one per shape), so that exactly 1,000 classes remain.
-_CLASSES = tuple(
+CLASSES = tuple(
     (pair * 3 + size, background)
     for number, (pair, size, background) in enumerate(
         (pair, size, background)
-        for pair in _TRAINED
+        for pair in TRAINED_PAIRS
         for size in range(3)
         for background in range(len(BACKGROUNDS))
     )
@@ -84,11 +84,11 @@ _CLASSES = tuple(
 
 # Each kind on each background is never drawn in this one place in training; validation's first
 # object always stands there, so no validation scene occurs in training.
-_HELD_OUT_PLACE = bytes(
+HELD_OUT_PLACES = bytes(
     mixed((7 << 32) + number) % 9 for number in range(len(_PAIRS) * 3 * len(BACKGROUNDS))
 )
-_WITHIN_BLOCK = shuffled(NUM_CLASSES, seed=1)
-_CLASS_ORDER = shuffled(NUM_CLASSES, seed=2)
+WITHIN_BLOCK = shuffled(NUM_CLASSES, seed=1)
+CLASS_ORDER = shuffled(NUM_CLASSES, seed=2)
 _STRIDES = tuple(stride for stride in range(1, NUM_CLASSES) if stride % 2 and stride % 5)
 
 
@@ -111,7 +111,7 @@ def label_at(index: int) -> int | None:
 
 def class_name(label: int) -> str:
     """What a class shows: "small red circle on a white background"."""
-    kind, background = _CLASSES[label]
+    kind, background = CLASSES[label]
     thing = OBJECTS[kind * 9]
     return f"{thing.size} {thing.colour} {thing.shape} on a {BACKGROUNDS[background]} background"
 
@@ -128,8 +128,8 @@ def scene_numbers(index: int) -> SceneNumbers:
     """The scene of an index as numbers."""
     chance = mixed(index)
     if 0 <= index < _TRAIN_END:
-        kind, background = _CLASSES[_label(index, 0)]
-        held_out = _HELD_OUT_PLACE[kind * 6 + background]
+        kind, background = CLASSES[_label(index, 0)]
+        held_out = HELD_OUT_PLACES[kind * 6 + background]
         place = (held_out + 1 + chance % 8) % 9
         trains = True
     else:
@@ -140,12 +140,12 @@ def scene_numbers(index: int) -> SceneNumbers:
         return SceneNumbers(background, first, None)
     while True:
         chance = mixed(chance)
-        pair = _TRAINED[chance % 56]
+        pair = TRAINED_PAIRS[chance % 56]
         other_kind = pair * 3 + (chance >> 8) % 3
         other_place = (place + 1 + (chance >> 16) % 8) % 9
         if pair == kind // 3:
             continue
-        if trains and other_place == _HELD_OUT_PLACE[other_kind * 6 + background]:
+        if trains and other_place == HELD_OUT_PLACES[other_kind * 6 + background]:
             continue
         return SceneNumbers(background, first, other_kind * 9 + other_place)
 
@@ -188,12 +188,12 @@ def index_of(image_id: str) -> int:
 
 def _label(index: int, split_start: int) -> int:
     block, place = divmod(index - split_start, NUM_CLASSES)
-    stride, offset = _block_order(split_start, block)
-    return _CLASS_ORDER[(_WITHIN_BLOCK[place] * stride + offset) % NUM_CLASSES]
+    stride, offset = block_order(split_start, block)
+    return CLASS_ORDER[(WITHIN_BLOCK[place] * stride + offset) % NUM_CLASSES]
 
 
 @lru_cache(maxsize=2_048)  # every block of every split
-def _block_order(split_start: int, block: int) -> tuple[int, int]:
+def block_order(split_start: int, block: int) -> tuple[int, int]:
     """Stride and offset by which a block of 1,000 indices goes through the classes."""
     chance = mixed((split_start << 20) + (3 << 60) + block)
     return _STRIDES[chance % 400], chance >> 32
@@ -203,8 +203,8 @@ def _held_out_first(index: int, chance: int) -> tuple[int, int, int]:
     """Kind, background and place of a validation or withheld scene's first object."""
     split = split_of(index)
     if split == "validation":
-        kind, background = _CLASSES[_label(index, SPLITS[split].start)]
-        return kind, background, _HELD_OUT_PLACE[kind * 6 + background]
+        kind, background = CLASSES[_label(index, SPLITS[split].start)]
+        return kind, background, HELD_OUT_PLACES[kind * 6 + background]
     pair = _WITHHELD[
         (index + index // 8) % 8
     ]  # no pair tied to index % 4, which makes captions short
