@@ -14,7 +14,7 @@ from PIL import Image
 
 from tests.datagen.command import datagen
 from tests.datagen.small_build import row, write_build
-from vargpt_datagen.export import export
+from vargpt_datagen.export import export, read_export
 from vargpt_datagen.export.picture_files import PictureFile, picture_file
 from vargpt_datagen.export.rows import instruct_rows
 from vargpt_datagen.export.webdataset import PictureRow, WebDataset, write_webdataset
@@ -70,6 +70,23 @@ def test_pictures_keep_their_bytes_and_rows_their_columns(tmp_path: Path):
     ]
     assert [found[name] for name in list(found)[::2]] == [photo, drawing]
     assert [json.loads(found[name]) for name in list(found)[1::2]] == [first, second]
+
+
+def test_rows_come_back_with_all_their_columns(tmp_path: Path):
+    build = build_of(tmp_path / "b", [(f"{at}.jpg", picture()) for at in range(3)])
+    export(build, "webdataset", tmp_path / "set")
+    assert read_export(tmp_path / "set").equals(INSTRUCT.read(build))
+
+
+def test_a_cut_tar_and_a_folder_without_one_are_refused(tmp_path: Path):
+    with pytest.raises(UserError, match=r"no \.tar file in it"):
+        read_export(tmp_path)
+    build = build_of(tmp_path / "b", [("a.jpg", picture())])
+    export(build, "webdataset", tmp_path / "set")
+    (tar,) = (tmp_path / "set").iterdir()
+    tar.write_bytes(tar.read_bytes()[:700])
+    with pytest.raises(UserError, match="row 0: cannot be read"):
+        read_export(tmp_path / "set")
 
 
 def test_rows_with_several_pictures_and_none(tmp_path: Path):
@@ -198,6 +215,7 @@ def test_a_tar_ends_before_it_would_grow_too_large(tmp_path: Path):
     assert [len(members(tar)) // 2 for tar in tars] == [3, 3, 3, 1]
     keys = [name for tar in tars for name in members(tar) if name.endswith(".json")]
     assert [key[:-5] for key in keys] == INSTRUCT.read(build).column("sample_id").to_pylist()
+    assert read_export(tmp_path / "set").equals(INSTRUCT.read(build))
 
 
 def test_a_killed_export_goes_on_and_ends_with_the_same_bytes(tmp_path: Path):

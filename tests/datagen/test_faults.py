@@ -104,6 +104,44 @@ def test_a_disk_full_under_a_shard_leaves_no_half_shard(tmp_path: Path):
     assert published(tmp_path / "build") == calm
 
 
+@pytest.mark.parametrize(
+    ("words", "num_bytes"),
+    [(("build-1270k", "--rows", 2_000), 50_000), (("build-stage2", "--rows", 300), 40_000)],
+)
+def test_a_disk_full_ends_builds_without_a_writer_with_one_line(
+    words: tuple[object, ...], num_bytes: int, tmp_path: Path
+):
+    full = datagen(*words, "--out", "full", cwd=tmp_path, preexec=limited(num_bytes))
+    assert full.returncode == 2, full.stderr
+    assert "cannot be written (File too large)" in full.stderr.splitlines()[-1]
+    assert not (tmp_path / "full" / "manifest.json").exists()
+    assert list(tmp_path.glob("full/data/*")) == []
+    assert datagen(*words, "--out", "full", cwd=tmp_path).returncode == 0
+    assert datagen(*words, "--out", "calm", cwd=tmp_path).returncode == 0
+    assert published(tmp_path / "full") == published(tmp_path / "calm")
+
+
+@pytest.mark.parametrize(
+    "words", [("build-1270k", "--rows", 1_000_000), ("build-stage2", "--rows", 30_000)]
+)
+def test_a_second_process_on_a_folder_without_a_writer_is_refused(
+    words: tuple[object, ...], tmp_path: Path
+):
+    first = start_datagen(*words, "--out", "build", cwd=tmp_path)
+    lock = tmp_path / "build" / ".work" / "lock"
+    try:
+        until = time.monotonic() + 60
+        while not (lock.exists() and lock.read_text()):
+            assert time.monotonic() < until, "the build did not start"
+            time.sleep(0.005)
+        second = datagen(*words, "--out", "build", cwd=tmp_path)
+    finally:
+        first.kill()
+        first.communicate()
+    assert second.returncode == 2
+    assert f"build: process {first.pid} is building in this folder" in second.stderr
+
+
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
     ran = datagen("build-130k", "--rows", 10, "--out", "file/build", cwd=tmp_path)

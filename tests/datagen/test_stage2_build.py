@@ -89,6 +89,7 @@ def test_the_folder_holds_what_a_build_has(real_build: Path):
         "data",
         "manifest.json",
         "rejects",
+        "quality.json",
         "report.html",
         "unusable_pictures.tsv",
     }

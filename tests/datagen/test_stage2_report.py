@@ -12,6 +12,7 @@ from tests.datagen.stage2_inputs import llava_record, said, write_inputs
 from tests.datagen.test_report import Page
 from vargpt_datagen.stage2.build import Stage2Config, build_stage2
 from vargpt_datagen.stage2.report import make_stage2_report
+from vargpt_schema import INSTRUCT
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,20 @@ def test_rows_have_pictures_and_rejects_their_reasons(page: Page):
     assert "image_count 1 (100%)" in page.words
     assert "1 fewer than asked for" in page.words
     assert "rows of LLaVA-OneVision have the picture, byte for byte" in page.words
+
+
+def test_quality_is_measured_on_the_first_shard(build: Path):
+    quality = json.loads((build / "quality.json").read_text("utf-8"))
+    assert (quality["set"], quality["rows"], quality["measured_rows"]) == ("stage2", 239, 239)
+    assert "the 239 rows of train-00000-of-00001.parquet" in quality["measured_on"]
+    requests = [
+        turns[0]["content"].replace("<image>", "").strip()
+        for turns in INSTRUCT.read(build).column("messages").to_pylist()
+    ]
+    assert quality["requests"]["distinct"] == len(set(requests))
+    openings = quality["requests"]["openings"]["most_frequent"]
+    assert not any("image" in each["text"].split()[0] for each in openings)
+    assert quality["pools"] == []
 
 
 def test_nothing_is_loaded_and_nothing_runs(page: Page):

@@ -15,6 +15,8 @@ from vargpt_datagen.export.rows import any_rows
 from vargpt_datagen.folder import CARD, MANIFEST, REPORT
 from vargpt_datagen.manifest import read_manifest
 from vargpt_datagen.printable import printable
+from vargpt_datagen.report.page import QUALITY
+from vargpt_datagen.stage2.publish import UNUSABLE
 from vargpt_datagen.verify import verify
 from vargpt_schema import UserError
 from vargpt_schema.compute import pc
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 TOKEN_ENV = "HF_TOKEN"
 CROISSANT = "croissant.json"
-_PAGES = (CARD, MANIFEST, REPORT, "quality.json", "unusable_pictures.tsv")  # where there are such
+_PAGES = (CARD, MANIFEST, REPORT, QUALITY, UNUSABLE)  # where there are such
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 # What an earlier push may have left: shards of other names.
 _SHARD = re.compile(r"(data|rejects|replies)/[^/]+\.parquet")

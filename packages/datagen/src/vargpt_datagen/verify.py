@@ -50,7 +50,7 @@ def verify(folder: Path) -> list[str]:
     faults += _card_faults(folder, manifest)
     faults += [
         f"{page}: missing. Run `datagen report {folder}`."
-        for page in (REPORT, *([QUALITY] if manifest["set"] != "stage2" else []))
+        for page in (REPORT, QUALITY)
         if not (folder / page).is_file()
     ]
     return [printable(fault) for fault in faults]

@@ -1,7 +1,8 @@
-"""Exported text files read back as rows: what the form holds of the table `instruct`."""
+"""Exports read back as rows: what the form holds of the table `instruct`."""
 
 import json
 import re
+import tarfile
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -23,13 +24,13 @@ Row = dict[str, Any]
 
 
 def read_export(path: Path) -> pa.Table:
-    """The rows of a file in LLaMA-Factory's, LLaVA's or plain JSON form, an array or lines.
+    """The rows of a file in LLaMA-Factory's, LLaVA's or plain JSON form, or of a folder of tars.
 
     Columns have names, order and types of `instruct` (of `eval_prompts` where the rows are
-    prompts); those that the form leaves out are missing. UserError for broken JSON and for rows
-    that have not the form of the first one.
+    prompts); those that the form leaves out are missing. Pictures in tars are left where they are.
+    UserError for broken JSON or tars and for rows that have not the form of the first one.
     """
-    rows = _objects(path)
+    rows = _objects(path, _of_tars(path) if path.is_dir() else _of_text(path))
     first = next(rows, None)
     if first is None:
         return pa.table({})
@@ -88,21 +89,39 @@ def _table(
     return pa.table(columns, schema=schema)
 
 
-def _objects(path: Path) -> Iterator[Row]:
-    """The objects of a JSON array, or of JSON lines, one at a time."""
+def _objects(path: Path, values: Iterator[Any]) -> Iterator[Row]:
+    """Each value as the JSON object that it has to be."""
     number = 0
     try:
-        with path.open(encoding="utf-8") as file:
-            for row in _decoded(file):
-                if not isinstance(row, dict):
-                    raise ValueError(f"{type(row).__name__} found")
-                yield row
-                number += 1
-    except (OSError, ValueError, RecursionError) as error:
+        for row in values:
+            if not isinstance(row, dict):
+                raise ValueError(f"{type(row).__name__} found")
+            yield row
+            number += 1
+    except (OSError, ValueError, RecursionError, tarfile.TarError) as error:
         raise UserError(
             f"{path}, row {number}: cannot be read ({error}), JSON objects were expected. "
             "Export it again."
         ) from error
+
+
+def _of_tars(folder: Path) -> Iterator[Any]:
+    """What the tars of a WebDataset say of each row, in their order."""
+    tars = sorted(folder.glob("*.tar"))
+    if not tars:
+        raise FileNotFoundError("no .tar file in it")
+    for path in tars:
+        with tarfile.open(path, "r|") as tar:
+            for member in tar:
+                file = tar.extractfile(member) if member.name.endswith(".json") else None
+                if file is not None:
+                    yield json.load(file)
+
+
+def _of_text(path: Path) -> Iterator[Any]:
+    """The values of a JSON array, or of JSON lines, one at a time."""
+    with path.open(encoding="utf-8") as file:
+        yield from _decoded(file)
 
 
 def _decoded(file: TextIO) -> Iterator[Any]:

@@ -38,9 +38,8 @@ GALLERY_ROWS, GALLERY_ROWS_OPEN = 48, 12
 def make_report(folder: Path, image_root: Path | None = None) -> Path:
     """Write OUT/report.html, the same bytes for the same build; returns its path.
 
-    Its figures are written as OUT/quality.json too.
-    Pictures of real rows are looked up below `image_root`. UserError when the folder holds no
-    published build.
+    Its figures are written as OUT/quality.json too. Pictures of real rows are looked up below
+    `image_root`. UserError when the folder holds no published build.
     """
     manifest = read_manifest(folder)
     if manifest["set"] == "stage2":
@@ -51,6 +50,11 @@ def make_report(folder: Path, image_root: Path | None = None) -> Path:
         expect_image_root(image_root)
     with _frugal_memory():
         page, quality = _page_and_quality(folder, manifest, image_root)
+    return write_report(folder, page, quality)
+
+
+def write_report(folder: Path, page: str, quality: dict[str, Any]) -> Path:
+    """Write the page, and its figures beside it; returns the page's path."""
     path = BuildFolder(folder).report
     with disk_faults_are_said(folder):
         write_text(folder / QUALITY, json.dumps(quality, indent=2, ensure_ascii=False) + "\n")
@@ -83,7 +87,7 @@ def _page_and_quality(
         for row in rows_at(folder, seeded_numbers(num_rows, GALLERY_ROWS, seed=0))
     ]
     page = (
-        _environment()
+        page_environment()
         .get_template("report.jinja")
         .render(
             manifest=manifest,
@@ -115,7 +119,8 @@ def _frugal_memory() -> Iterator[None]:
         pa.set_memory_pool(before)
 
 
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """What pages are rendered in: everything escaped, nothing undefined."""
     environment = Environment(
         loader=PackageLoader("vargpt_datagen"),
         undefined=StrictUndefined,

@@ -11,18 +11,23 @@ from vargpt_datagen.report.usage import Use
 QUALITY_FORMAT = 1
 
 
-def quality_of(manifest: Mapping[str, Any], texts: Texts, uses: Sequence[Use]) -> dict[str, Any]:
-    """Every figure with what it was taken from; None where a set has nothing to take it from."""
+def quality_of(
+    manifest: Mapping[str, Any], texts: Texts, uses: Sequence[Use], *, read_rows: str = "all rows"
+) -> dict[str, Any]:
+    """Every figure with what it was taken from; None where a set has nothing to take it from.
+
+    `read_rows` says which rows the texts are of.
+    """
     is_sample = texts.measured_rows < texts.all_rows
     return {
         "format": QUALITY_FORMAT,
         "name": manifest["name"],
         "set": manifest["set"],
-        "rows": texts.all_rows,
+        "rows": manifest["counts"]["rows"],
         "measured_rows": texts.measured_rows,
         "measured_on": (
-            "distinct texts, repeated captions and use of the pools: all rows; every other figure: "
-            + ("a seeded sample of measured_rows rows" if is_sample else "all rows")
+            f"distinct texts, repeated captions and use of the pools: {read_rows}; every other "
+            f"figure: {'a seeded sample of measured_rows rows' if is_sample else read_rows}"
         ),
         **{side.title.lower(): _side(side) for side in texts.sides},
         "captions": {

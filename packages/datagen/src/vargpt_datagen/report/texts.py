@@ -21,7 +21,7 @@ from vargpt_datagen.report.diversity import (
 from vargpt_datagen.report.plots import Plot, length_plot, share_plot
 from vargpt_datagen.report.words import Words, words_of
 from vargpt_datagen.template_rows import combined
-from vargpt_schema import IMAGE_GEN, INSTRUCT
+from vargpt_schema import IMAGE, IMAGE_GEN, INSTRUCT
 from vargpt_schema.compute import pc
 
 MAX_MEASURED_ROWS = 50_000  # of larger builds a seeded sample is measured, of equal size for all
@@ -74,7 +74,7 @@ class Texts(NamedTuple):
 
 
 def read_part(folder: Path, part: Part) -> pa.ChunkedArray | None:
-    """One column of every row of a build; answers without the placeholder of the picture."""
+    """One column of every row of a build or shard; texts without placeholders of pictures."""
     table = table_of(folder)
     if part == "answers" and table is not INSTRUCT:
         return None
@@ -139,13 +139,17 @@ def _class_recalls(read: ReadPart, measured: Mapping[str, pa.Array]) -> dict[str
 
 def _first_turns(messages: pa.ListArray) -> pa.Array:
     lengths = pc.list_value_length(messages)
-    return _contents(messages).take(pc.subtract(pc.cumulative_sum(lengths), lengths))
+    first = _contents(messages).take(pc.subtract(pc.cumulative_sum(lengths), lengths))
+    return _without(first, IMAGE)
 
 
 def _last_turns(messages: pa.ListArray) -> pa.Array:
     ends = pc.cumulative_sum(pc.list_value_length(messages))
-    last = _contents(messages).take(pc.subtract(ends, 1))
-    return pc.utf8_rtrim_whitespace(pc.replace_substring(last, IMAGE_GEN, ""))
+    return _without(_contents(messages).take(pc.subtract(ends, 1)), IMAGE_GEN)
+
+
+def _without(texts: pa.Array, placeholder: str) -> pa.Array:
+    return pc.utf8_trim_whitespace(pc.replace_substring(texts, placeholder, ""))
 
 
 def _contents(messages: pa.ListArray) -> pa.Array:

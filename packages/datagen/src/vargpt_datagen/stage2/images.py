@@ -175,7 +175,7 @@ def embedded_name(subset: str, sha256: bytes) -> str:
 
 
 def safe_name(subset: str) -> str:
-    """A subset's name with nothing but letters, digits, `_`, `-` and inner dots."""
+    """A subset's name with nothing but letters, digits, `_` and `-`."""
     return re.sub(r"[^A-Za-z0-9_-]+", "_", subset).strip("_") or "_"
 
 

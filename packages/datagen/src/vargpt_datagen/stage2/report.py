@@ -1,5 +1,6 @@
 """The report of a stage-2 build: its mixture beside the paper's, rows, rejects, pictures."""
 
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -7,14 +8,15 @@ import numpy as np
 import pyarrow as pa
 
 from vargpt_datagen.build_rows import rows_at, seeded_numbers
-from vargpt_datagen.folder import MANIFEST, BuildFolder, disk_faults_are_said, write_text
+from vargpt_datagen.folder import MANIFEST
 from vargpt_datagen.manifest import read_manifest
 from vargpt_datagen.report import plots
 from vargpt_datagen.report.gallery import picture_of
-from vargpt_datagen.report.page import _environment as page_environment
-from vargpt_datagen.report.page import expect_image_root
+from vargpt_datagen.report.page import expect_image_root, page_environment, write_report
 from vargpt_datagen.report.plots import Plot, length_plot
+from vargpt_datagen.report.quality import quality_of
 from vargpt_datagen.report.rejected import reject_groups
+from vargpt_datagen.report.texts import measure_texts, read_part
 from vargpt_datagen.stage2.card import is_sample_world
 from vargpt_datagen.stage2.conversation import CHANGES
 from vargpt_datagen.stage2.manifest_parts import manifest_fault
@@ -36,10 +38,10 @@ class Measured(NamedTuple):
 
 
 def make_stage2_report(folder: Path, image_root: Path | None = None) -> Path:
-    """Write OUT/report.html, the same bytes for the same build; returns its path.
+    """Write OUT/report.html and OUT/quality.json, the same bytes for the same build.
 
-    Rows lie in a seeded order, so those of the first shard are a sample of all. UserError when the
-    folder holds no published build.
+    Returns the path of the first. Rows lie in a seeded order, so those of the first shard are a
+    sample of all. UserError when the folder holds no published build.
     """
     manifest = read_manifest(folder)
     damage = manifest_fault(manifest)
@@ -75,10 +77,11 @@ def make_stage2_report(folder: Path, image_root: Path | None = None) -> Path:
             plots=plots,
         )
     )
-    path = BuildFolder(folder).report
-    with disk_faults_are_said(folder):
-        write_text(path, page)
-    return path
+    texts = measure_texts(partial(read_part, shard))
+    # The pools are those of -130K, whose own report has them.
+    read_rows = f"the {num_rows:,} rows of {shard.name}"
+    quality = quality_of(manifest, texts, uses=[], read_rows=read_rows)
+    return write_report(folder, page, quality)
 
 
 def _measured(table: pa.Table) -> Measured:
