@@ -1,5 +1,6 @@
 """The classes of ImageNet-1k and the names of its files."""
 
+import hashlib
 import re
 from importlib.resources import files
 
@@ -57,9 +58,17 @@ def test_names_can_be_put_into_a_sentence():
         assert each.name == each.name.strip()
 
 
-def test_the_file_names_its_source_and_licence():
+def test_the_file_names_its_sources_and_licence():
     text = (files("vargpt_datagen") / "imagenet_classes.tsv").read_text(encoding="utf-8")
-    assert re.search(r"imagenet_synset_to_lemma\.txt of timm [0-9.]+ \(Apache-2\.0\)", text[:300])
+    assert re.search(r"two files of timm [0-9.]+ \(Apache-2\.0\)", text[:300])
+    assert re.search(r"^# names: imagenet_synset_to_lemma\.txt, sha256 [0-9a-f]{64}$", text, re.M)
+
+
+def test_the_ids_are_timms_list_byte_for_byte():
+    text = (files("vargpt_datagen") / "imagenet_classes.tsv").read_text(encoding="utf-8")
+    told = re.search(r"imagenet_synsets\.txt, sha256 ([0-9a-f]{64})", text)
+    listed = "".join(f"{each.wnid}\n" for each in imagenet_classes())
+    assert told and told[1] == hashlib.sha256(listed.encode()).hexdigest()
 
 
 @pytest.mark.parametrize(
