@@ -92,8 +92,8 @@ def read_caption_table(
         del read, ids
         pa.default_memory_pool().release_unused()  # 80 MB of 550 at 1.28 million rows
         rows = _joined(parts)
+        origin, captioner = origin_of(rows, path), captioners_text(rows.column("captioner"))
         checked.result()
-    origin, captioner = origin_of(rows, path), captioners_text(rows.column("captioner"))
     return CaptionTable(rows.drop_columns(["captioner"]), origin, captioner, dropped)
 
 
