@@ -84,6 +84,19 @@ def test_manifest_and_card_say_what_it_is(built: Path):
     assert "{" not in card.replace("`{", "").split("---\n", 2)[2]
 
 
+def test_images_known_to_be_odd_are_kept_and_told(tmp_path: Path):
+    write_train(tmp_path / "train")
+    (tmp_path / "train" / "n02105855" / "n02105855_2933.JPEG").write_bytes(b"PNG, for once")
+    build_class(BuildClassConfig(out=tmp_path / "out", captions=str(tmp_path)))
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert (manifest["counts"]["rows"], manifest["captions"]["odd"]) == (
+        1_001,
+        {"png_named_jpeg": 1},
+    )
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "- 1 of the images to choose from is PNG data under a name that ends with" in card
+
+
 def test_a_world_build_names_its_classes_and_never_imagenet(world_build: Path):
     assert verify(world_build) == []
     for row in rows_of(world_build)[:50]:

@@ -239,11 +239,11 @@ def test_a_listing_and_a_table_of_the_same_images_are_alike(tmp_path: Path):
     assert (table.name, table.fingerprint) == (listed.name, listed.fingerprint)
 
 
-def test_odd_images_are_kept_and_noted(tmp_path: Path):
+def test_odd_images_are_kept_and_counted(tmp_path: Path):
     ids = ["n02105855_2933.JPEG", "n01739381_1309.JPEG", "n02077923_14822.JPEG", IDS[0]]
     images = opened(enriched(tmp_path / "c.parquet", ["a dog"] * 4, ids, label=None))
     assert images.num_rows == 4
-    assert dict(images.notes) == {"cmyk": 2, "png_named_jpeg": 1}
+    assert dict(images.odd) == {"cmyk": 2, "png_named_jpeg": 1}
 
 
 def test_the_fingerprint_follows_what_rows_take_and_nothing_else(tmp_path: Path):

@@ -44,7 +44,7 @@ class ImageColumns:
     dropped: Mapping[str, int]  # images left out, by reason
     num_rows: int
     tables: Callable[[list[np.ndarray]], Iterator[pa.Table]] = field(repr=False)  # of row numbers
-    notes: Mapping[str, int] = field(default_factory=dict)  # images kept, by what is odd about them
+    odd: Mapping[str, int] = field(default_factory=dict)  # images kept, by what is odd about them
 
     def batches(
         self, rows: np.ndarray | None = None, batch_rows: int = 20_000
@@ -116,7 +116,7 @@ def _held(
         dropped=dropped,
         num_rows=rows.num_rows,
         tables=partial(map, partial(_rows_at, rows)),
-        notes=odd_images(rows.column("image_id")),
+        odd=odd_images(rows.column("image_id")),
     )
 
 

@@ -134,6 +134,7 @@ def template_manifest(
             "captioner": images.captioner or "class names, no captions",
             "usable": images.num_rows,
             "dropped": dict(sorted(images.dropped.items(), key=lambda item: (-item[1], item[0]))),
+            "odd": dict(images.odd),  # kept
         },
         "templates": {
             "version": template_version,
