@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ import pyarrow as pa
 
 from vargpt_schema.compute import pc
 
-_THREADS = 2  # hashing and Arrow work outside Python's lock
 _ROWS_AT_ONCE = 50_000  # a multiple of 8: flags are hashed eight to a byte
 
 
@@ -20,11 +18,8 @@ def columns_sha256(said_of_all: list[str], table: pa.Table) -> str:
     A text column's lengths and bytes are hashed apart, so that no two values pass for another two.
     """
     said = [*said_of_all]
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for name, digests in zip(
-            table.column_names, pool.map(_column_digests, table.columns), strict=True
-        ):
-            said += [name, *digests]
+    for name in table.column_names:
+        said += [name, *_column_digests(table.column(name))]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
