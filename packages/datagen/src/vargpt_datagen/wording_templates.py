@@ -87,7 +87,15 @@ def read_templates(path: Path) -> WordingTemplates:
             f"{path}: cannot be read as TOML ({' '.join(str(error).split())}), templates such as "
             f'p001 = "Please draw {SLOT}." below [prompts] were expected. Correct the file.'
         ) from error
-    return _templates_of(found, str(path))
+    templates = _templates_of(found, str(path))
+    held_out = {each.text for each in shipped_templates().held_out_prompts}
+    for each in templates.prompts:
+        if each.text in held_out:
+            raise UserError(
+                f"{path}: prompts.{each.template_id} is {each.text!r}, which `datagen build-eval` "
+                "asks with; no such request in a training set was expected. Take it out."
+            )
+    return templates
 
 
 def as_written(templates: tuple[WordingTemplate, ...]) -> dict[str, str]:
