@@ -222,7 +222,7 @@ def test_a_file_that_is_no_toml_is_told(content: bytes, tmp_path: Path):
 def test_a_request_that_evaluations_ask_with_is_refused_for_training(tmp_path: Path):
     held_out = shipped_templates().held_out_prompts[0]
     path = write(tmp_path / "mine.toml", prompts("Draw {caption}.", held_out.text))
-    with pytest.raises(UserError, match="prompts.p1 is .*, which `datagen build-eval` asks with"):
+    with pytest.raises(UserError, match=r"prompts\.p1 is .*, which `datagen build-eval` asks with"):
         read_templates(path)
 
 
