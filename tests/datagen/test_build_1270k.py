@@ -276,6 +276,17 @@ def test_after_sigkill_no_shard_is_half_written_and_the_same_command_completes(t
     assert published(tmp_path / "killed") == published(tmp_path / "fresh")
 
 
+def test_lock_and_progress_may_lie_elsewhere(tmp_path: Path):
+    config = Build1270kConfig(out=tmp_path / "out", rows=50, work_dir=tmp_path / "work")
+    build_1270k(config)
+    assert {path.name for path in (tmp_path / "work").iterdir()} == {"build", "lock", "shards.json"}
+    assert not (tmp_path / "out" / ".work" / "shards.json").exists()
+    assert "work_dir" not in (tmp_path / "out" / "manifest.json").read_text()
+    assert build_1270k(config).was_finished
+    with pytest.raises(UserError, match="work_dir: started with"):
+        build_1270k(Build1270kConfig(out=tmp_path / "out", rows=50))
+
+
 def test_what_a_thread_cannot_write_ends_the_build_with_one_line(tmp_path: Path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / ".work").mkdir()

@@ -1,6 +1,7 @@
 """A build's folder: lock, started configuration, errors of the file system."""
 
 import errno
+import fcntl
 import json
 from pathlib import Path
 
@@ -69,6 +70,29 @@ def test_two_holders_of_the_lock_are_one_too_many(tmp_path: Path):
     ):
         pass
     with folder.locked():
+        pass
+
+
+def test_a_disk_that_cannot_lock_needs_a_work_dir_and_does_with_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    flock, out = fcntl.flock, tmp_path / "build"
+
+    def no_locks_in_out(handle: int, operation: int) -> None:
+        if Path(f"/proc/self/fd/{handle}").readlink().is_relative_to(out):
+            raise OSError(errno.ENOLCK, "No locks available")
+        flock(handle, operation)
+
+    monkeypatch.setattr("vargpt_datagen.folder.fcntl.flock", no_locks_in_out)
+    with pytest.raises(UserError, match=r"cannot lock files .* --work-dir DIR"), made(out).locked():
+        pass
+    elsewhere = BuildFolder(out, tmp_path / "work")
+    elsewhere.make()
+    with (
+        elsewhere.locked(),
+        pytest.raises(UserError, match=r"work: process \d+ is building in this folder"),
+        BuildFolder(out, tmp_path / "work").locked(),
+    ):
         pass
 
 

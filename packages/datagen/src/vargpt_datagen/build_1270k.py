@@ -31,7 +31,7 @@ from vargpt_schema import INSTRUCT
 
 ROWS_IN_PAPER = 1_270_000
 TEXT_VERSION = 1  # bump on any change of what a row says or of which rows there are
-_OF_THE_PLACE = ("out", "image_root")  # options that change nothing of a build
+_OF_THE_PLACE = ("out", "image_root", "work_dir")  # options that change nothing of a build
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,7 @@ class Build1270kConfig:
     templates: Path | None = None  # None: the shipped ones
     style_safe: bool = False  # no drawings, figures, paintings and sketches of photographs
     beside: Path | None = None  # a -130K, whose images come last
+    work_dir: Path | None = None  # lock and list of finished shards; None: OUT/.work
 
 
 def build_1270k(config: Build1270kConfig) -> Built:
@@ -113,7 +114,7 @@ def _prepared(config: Build1270kConfig) -> TemplateBuild:
         )
 
     return TemplateBuild(
-        folder=BuildFolder(config.out or Path(f"1270k-{images.name}")),
+        folder=BuildFolder(config.out or Path(f"1270k-{images.name}"), config.work_dir),
         table=INSTRUCT,
         split="train",
         num_rows=num_rows,

@@ -42,6 +42,7 @@ class BuildClassConfig:
     image_root: Path | None = None  # where the report finds real pictures
     form: Form = "fig15"
     name: Name = "full"
+    work_dir: Path | None = None  # lock and list of finished shards; None: OUT/.work
 
 
 def build_class(config: BuildClassConfig) -> Built:
@@ -103,7 +104,7 @@ def _prepared(config: BuildClassConfig) -> TemplateBuild:
         )
 
     return TemplateBuild(
-        folder=BuildFolder(config.out or Path(f"class-{images.name}")),
+        folder=BuildFolder(config.out or Path(f"class-{images.name}"), config.work_dir),
         table=INSTRUCT,
         split="train",
         num_rows=num_rows,

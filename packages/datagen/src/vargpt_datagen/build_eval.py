@@ -62,7 +62,7 @@ class BuildEvalConfig:
     image_root: Path | None = None  # where the report finds real pictures
     wording: Wording = "template"
     seeds: Path | None = None  # of --wording llm: a `seeds` table; None: the shipped pools
-    work_dir: Path | None = None  # of --wording llm: journal; None: OUT/.work
+    work_dir: Path | None = None  # lock, journal, list of finished shards; None: OUT/.work
     writer: WriterConfig = field(default_factory=WriterConfig)  # of --wording llm
 
 

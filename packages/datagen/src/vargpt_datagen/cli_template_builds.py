@@ -14,6 +14,10 @@ Seed = Annotated[int, typer.Option(help="Seed of the plan.")]
 ImageRoot = Annotated[
     Path | None, typer.Option(help="Where the report finds pictures of real images.")
 ]
+WorkDir = Annotated[
+    Path | None,
+    typer.Option(help="Local folder for lock and progress.", show_default="OUT/.work"),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print the plan and the first rows; write nothing.")
 ]
@@ -40,6 +44,7 @@ def build_class(
         Literal["full", "first-lemma"],
         typer.Option(help="Class names as ImageNet has them, or up to the first comma."),
     ] = "full",
+    work_dir: WorkDir = None,
     dry_run: DryRun = False,
     config: ConfigFile = None,
 ) -> None:
@@ -54,6 +59,7 @@ def build_class(
         image_root=image_root,
         form=form,
         name=name,
+        work_dir=work_dir,
     )
     if dry_run:
         typer.echo(build.dry_run_class(settings))
@@ -92,6 +98,7 @@ def build_1270k(
         Path | None,
         typer.Option(help="A -130K build: its images come last, so that few are in both."),
     ] = None,
+    work_dir: WorkDir = None,
     dry_run: DryRun = False,
     config: ConfigFile = None,
 ) -> None:
@@ -107,6 +114,7 @@ def build_1270k(
         templates=templates,
         style_safe=style_safe,
         beside=beside,
+        work_dir=work_dir,
     )
     if dry_run:
         typer.echo(build.dry_run_1270k(settings))
@@ -140,10 +148,7 @@ def build_eval(
     seeds: Annotated[
         Path | None, typer.Option(help="Folder of a `seeds` table.", show_default="shipped pools")
     ] = None,
-    work_dir: Annotated[
-        Path | None,
-        typer.Option(help="Local folder for journal and lock.", show_default="OUT/.work"),
-    ] = None,
+    work_dir: WorkDir = None,
     writer: Annotated[
         str, typer.Option(help="offline, deepseek, or the base URL of a host.", metavar="NAME|URL")
     ] = "offline",

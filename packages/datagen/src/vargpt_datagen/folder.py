@@ -75,11 +75,13 @@ class BuildFolder:
 
         UserError when another process has one of them, or another build its journal there.
         """
-        with self._locked(self.work / "lock"):
-            if self.work_dir == self.work:
+        is_elsewhere = self.work_dir != self.work
+        # A file system that cannot lock is one reason for --work-dir: its lock has to do then.
+        with self._locked(self.work / "lock", is_needed=not is_elsewhere):
+            if not is_elsewhere:
                 yield
                 return
-            with self._locked(self.work_dir / "lock"):
+            with self._locked(self.work_dir / "lock", is_needed=True):
                 self._expect_own_work_dir()
                 yield
 
@@ -95,7 +97,7 @@ class BuildFolder:
         write_text(owner, root)
 
     @contextmanager
-    def _locked(self, path: Path) -> Iterator[None]:
+    def _locked(self, path: Path, *, is_needed: bool) -> Iterator[None]:
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
@@ -104,17 +106,18 @@ class BuildFolder:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                if error.errno not in (errno.EAGAIN, errno.EACCES):
+                if error.errno in (errno.EAGAIN, errno.EACCES):
+                    holder = os.pread(handle, 100, 0).decode(errors="replace").strip() or "unknown"
+                    place = self.root if path.parent == self.work else path.parent
+                    raise UserError(
+                        f"{place}: process {holder} is building in this folder, one at a time was "
+                        "expected. Wait for it, or choose another folder with --out DIR."
+                    ) from error
+                if is_needed:
                     raise UserError(
                         f"{path}: the file system cannot lock files ({error.strerror}). "
-                        "Put the journal on a local disk with --work-dir DIR."
+                        "Put the lock on a local disk with --work-dir DIR."
                     ) from error
-                holder = os.pread(handle, 100, 0).decode(errors="replace").strip() or "unknown"
-                place = self.root if path.parent == self.work else path.parent
-                raise UserError(
-                    f"{place}: process {holder} is building in this folder, one at a time was "
-                    "expected. Wait for it, or choose another folder with --out DIR."
-                ) from error
             os.ftruncate(handle, 0)
             os.pwrite(handle, str(os.getpid()).encode(), 0)
             yield

@@ -254,10 +254,10 @@ def _first_done(writing: set[Future[None]]) -> tuple[set[Future[None]], set[Futu
 
 
 class _FinishedShards:
-    """Which shards of this build are whole, by rows; in .work, so that a killed build goes on."""
+    """Which shards of this build are whole, by rows; on disk, so that a killed build goes on."""
 
     def __init__(self, build: TemplateBuild, *, reads: bool) -> None:
-        self._path = build.folder.work / "shards.json"
+        self._path = build.folder.work_dir / "shards.json"
         self._root = build.folder.root
         fixed = {name: value for name, value in build.identity.items() if name != "rows"}
         said = json.dumps([fixed, versions()], sort_keys=True, default=str)
