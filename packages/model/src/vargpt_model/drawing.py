@@ -66,12 +66,8 @@ class ScaleSampler:
         self.tokenizer = tokenizer
         self.config = config
         self.code_ids: list[Tensor] = []
-        weight = tokenizer.quantize.embedding.weight
-        side = tokenizer.config.patch_nums[-1]
-        self.f_hat = torch.zeros(
-            len(seeds), tokenizer.config.code_dim, side, side, device=weight.device
-        )
-        self._generators = row_generators(seeds, weight.device)
+        self.f_hat = tokenizer.quantize.no_codes(len(seeds))
+        self._generators = row_generators(seeds, self.f_hat.device)
 
     def guided(self, logits: Tensor, null_logits: Tensor) -> Tensor:
         """(1 + t) logits - t null_logits at the scale to come: (B, n, V) -> same"""

@@ -115,10 +115,9 @@ class MultiScaleQuantizer(CodebookUse):
         """Cumulative (N, C, H, H) after each scale, from the ids (N, p * p) of every scale."""
         sides = tuple(patch_nums or self.patch_nums)
         with full_float32(self.embedding.weight.device):
-            sums, f_hat = [], None
+            sums, f_hat = [], self.no_codes(len(code_ids[0]), sides[-1])
             for scale, ids in enumerate(code_ids):
-                added = self._contribution(ids, scale, sides)
-                f_hat = added if f_hat is None else f_hat + added
+                f_hat = f_hat + self._contribution(ids, scale, sides)
                 sums.append(f_hat)
             return sums
 
@@ -138,14 +137,20 @@ class MultiScaleQuantizer(CodebookUse):
         nothing and the codes of the last are not used, so ids of all L codes give L - p_0^2 rows.
         """
         with full_float32(code_ids.device):
-            f_hat, rows = None, []
+            rows, f_hat = [], self.no_codes(len(code_ids))
             for scale, (start, end) in enumerate(scale_ranges(self.patch_nums)[:-1]):
                 if end > code_ids.shape[1]:
                     break
-                added = self._contribution(code_ids[:, start:end], scale, self.patch_nums)
-                f_hat = added if f_hat is None else f_hat + added
+                f_hat = f_hat + self._contribution(code_ids[:, start:end], scale, self.patch_nums)
                 rows.append(self.next_features(f_hat, scale))
             return torch.cat(rows, dim=1)
+
+    def no_codes(self, num_images: int, side: int | None = None) -> Tensor:
+        """The f_hat before the first scale: zeros (N, C, H, H)."""
+        side = side or self.patch_nums[-1]
+        return self.embedding.weight.new_zeros(
+            num_images, self.config.code_dim, side, side, dtype=torch.float32
+        )
 
     def next_features(self, f_hat: Tensor, scale: int) -> Tensor:
         """What the decoder sees at scale + 1: (N, C, H, H) -> (N, p * p, C)."""
