@@ -26,27 +26,22 @@ def block_causal_attention(
     masked call. Every larger scale is a call of its own on the keys up to its end, where no mask is
     needed: that keeps flash attention and skips the pairs that the mask would hide.
     """
-    length = q.shape[2]
-    present = [(start, end) for start, end in ranges if end <= length]
-    masked = [(start, end) for start, end in present if end <= MASKED_CODES]
+    present = [(start, end) for start, end in ranges if end <= q.shape[2]]
+    small = [(start, end) for start, end in present if end <= MASKED_CODES]
+    calls = ([(0, small[-1][1])] if small else []) + present[len(small) :]
+    mask = block_causal_mask(small, q.device) if len(small) > 1 else None
     outputs = []
-    if masked:
-        end = masked[-1][1]
-        mask = block_causal_mask(masked, q.device)
+    for (start, end), queries in zip(
+        calls, q.split([end - start for start, end in calls], dim=2), strict=True
+    ):
         outputs.append(
             F.scaled_dot_product_attention(
-                q[:, :, :end],
+                queries,
                 k[:, :, :end],
                 v[:, :, :end],
-                attn_mask=mask,
+                attn_mask=mask if start == 0 else None,
                 dropout_p=dropout,
                 scale=scale,
-            )
-        )
-    for start, end in present[len(masked) :]:
-        outputs.append(
-            F.scaled_dot_product_attention(
-                q[:, :, start:end], k[:, :, :end], v[:, :, :end], dropout_p=dropout, scale=scale
             )
         )
     return torch.cat(outputs, dim=2)
