@@ -1,0 +1,89 @@
+"""Pixels to features: five levels of residual blocks, each but the last halving the image.
+
+Module names are those of the published weights (VAR, vae_ch160v4096z32.pth).
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vargpt_model.image_tokenizer.config import ImageTokenizerConfig
+from vargpt_model.image_tokenizer.layers import (
+    NORM_EPS,
+    AttentionBlock,
+    Downsample,
+    ResBlock,
+    channels_last,
+)
+
+
+class MiddleBlocks(nn.Module):
+    """Residual, attention, residual at the coarsest resolution."""
+
+    def __init__(self, channels: int, *, num_groups: int, dropout: float) -> None:
+        super().__init__()
+        self.block_1 = ResBlock(channels, channels, num_groups=num_groups, dropout=dropout)
+        self.attn_1 = AttentionBlock(channels, num_groups=num_groups)
+        self.block_2 = ResBlock(channels, channels, num_groups=num_groups, dropout=dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> same"""
+        return self.block_2(self.attn_1(self.block_1(x)))
+
+
+class EncoderLevel(nn.Module):
+    """Residual blocks at one resolution, attention behind each at the coarsest."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, config: ImageTokenizerConfig, *, is_last: bool
+    ) -> None:
+        super().__init__()
+        self.block = nn.ModuleList()
+        self.attn = nn.ModuleList()
+        for index in range(config.num_res_blocks):
+            self.block.append(
+                ResBlock(
+                    in_channels if index == 0 else out_channels,
+                    out_channels,
+                    num_groups=config.num_norm_groups,
+                    dropout=config.dropout,
+                )
+            )
+            if is_last:
+                self.attn.append(AttentionBlock(out_channels, num_groups=config.num_norm_groups))
+        self.downsample = nn.Identity() if is_last else Downsample(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) -> (N, out_channels, H/2, W/2), or H x W at the last level"""
+        for index, block in enumerate(self.block):
+            x = block(x)
+            if self.attn:
+                x = self.attn[index](x)
+        return self.downsample(x)
+
+
+class Encoder(nn.Module):
+    """Pixels to features, before `quant_conv`."""
+
+    def __init__(self, config: ImageTokenizerConfig) -> None:
+        super().__init__()
+        widths = [config.base_channels * factor for factor in config.channel_multipliers]
+        self.conv_in = nn.Conv2d(3, config.base_channels, 3, padding=1)
+        self.down = nn.ModuleList(
+            EncoderLevel(before, after, config, is_last=index == len(widths) - 1)
+            for index, (before, after) in enumerate(
+                zip([config.base_channels, *widths[:-1]], widths, strict=True)
+            )
+        )
+        self.mid = MiddleBlocks(
+            widths[-1], num_groups=config.num_norm_groups, dropout=config.dropout
+        )
+        self.norm_out = nn.GroupNorm(config.num_norm_groups, widths[-1], eps=NORM_EPS)
+        self.conv_out = nn.Conv2d(widths[-1], config.code_dim, 3, padding=1)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """(N, 3, 16H, 16W) in [-1, 1] -> (N, code_dim, H, W)"""
+        h = self.conv_in(channels_last(pixels))
+        for level in self.down:
+            h = level(h)
+        h = self.mid(h)
+        return self.conv_out(F.silu(self.norm_out(h), inplace=True))
