@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -40,6 +40,40 @@ def world(
     typer.echo(
         f"{score.num_right:,} of {score.num_drawings:,} drawings right, "
         f"{score.num_unreadable:,} unreadable, {score.num_missing:,} missing -> {score.summary}"
+    )
+
+
+@app.command(epilog="Example: vargpt-eval score ./mmmu.jsonl --task mmmu_val --out ./run")
+def score(
+    answers: Annotated[
+        Path, typer.Argument(help="`answers` Parquet file or folder, or .jsonl with items in it.")
+    ],
+    task: Annotated[str, typer.Option(help="Benchmark, by its lmms-eval name.")],
+    out: Annotated[Path, typer.Option(help="Run folder; one model and profile each.")],
+    profile: Annotated[
+        str, typer.Option(help="Whose reading: vargpt-0.3.0 or lmms-eval-0.7.3.")
+    ] = "vargpt-0.3.0",
+    items: Annotated[
+        Path | None, typer.Option(help="Items of a table. Default: TASK.items.jsonl beside it.")
+    ] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Score stored answers of a benchmark, with intervals; needs no model."""
+    from vargpt_eval.score import score_answers
+
+    progress = _lines_on_stderr("score")
+    done = score_answers(answers, task, out, progress, profile=profile, items=items)
+    typer.echo(_score_line(task, done.figures, done.headline, done.summary))
+
+
+def _score_line(task: str, figures: dict[str, Any], headline: dict[str, Any], path: Path) -> str:
+    share = headline["unit"] == "fraction"
+    value = f"{headline['value']:.2%}" if share else f"{headline['value']:,.1f}"
+    stamp = f", subset of {figures['num_items']:,}" if figures["is_subset"] else ""
+    return (
+        f"{task}: {figures['headline']} {value} of {figures['n']:,} answers{stamp}; "
+        f"{figures['n_error']:,} errors, {figures['n_truncated']:,} cut off, "
+        f"{figures['n_fallback']:,} fallbacks -> {path}"
     )
 
 
