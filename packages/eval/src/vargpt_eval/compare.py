@@ -1,7 +1,6 @@
 """`vargpt-eval compare`: two runs on the items that both answered, as pairs."""
 
 from collections.abc import Mapping, Sequence
-from math import comb
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -112,7 +111,10 @@ def mcnemar_p(only_a: int, only_b: int) -> float:
     n, fewer = only_a + only_b, min(only_a, only_b)
     if n == 0:
         return 1.0
-    tail = sum(comb(n, k) for k in range(fewer + 1))
+    tail = ways = 1  # of n items, none
+    for k in range(1, fewer + 1):
+        ways = ways * (n - k + 1) // k
+        tail += ways
     return min(1.0, 2 * tail / 2**n)
 
 

@@ -20,6 +20,11 @@ class ScoredRun(NamedTuple):
         return self.run.get("profile")
 
     @property
+    def model(self) -> str:
+        """The first digits of its weights' sha256, where the run says."""
+        return (self.run.get("model_sha256") or "not stated")[:16]
+
+    @property
     def tasks(self) -> list[str]:
         """Benchmarks scored, in the order of the paper's tables."""
         return [name for name in TASKS if name in self.summary]
