@@ -6,21 +6,33 @@ import pytest
 
 from tests.eval.command import refusal, vargpt_eval
 from vargpt_eval.cli import app
+from vargpt_eval.cli_stats import stats
 
-COMMANDS = [command.name or command.callback.__name__ for command in app.registered_commands]  # pyright: ignore[reportOptionalMemberAccess]
+COMMANDS = [
+    *(["score"], ["report"], ["compare"], ["world"]),
+    *(["stats", "make"], ["stats", "show"]),
+]
 DOCS = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text("utf-8")
 
 
 def test_the_commands_are_those_that_work():
-    assert sorted(COMMANDS) == ["compare", "report", "score", "world"]
+    found = [
+        [*group, command.name or getattr(command.callback, "__name__", "")]
+        for group, commands in (
+            ([], app.registered_commands),
+            (["stats"], stats.registered_commands),
+        )
+        for command in commands
+    ]
+    assert sorted(found) == sorted(COMMANDS)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_a_command_is_documented_and_shows_an_example(command):
-    assert f"`vargpt-eval {command} " in DOCS
-    ran = vargpt_eval(command, "--help")
+    assert f"`vargpt-eval {' '.join(command)} " in DOCS
+    ran = vargpt_eval(*command, "--help")
     assert ran.returncode == 0, ran.stderr
-    assert f"Example: vargpt-eval {command} " in " ".join(ran.stdout.split())
+    assert f"Example: vargpt-eval {' '.join(command)} " in " ".join(ran.stdout.split())
 
 
 @pytest.mark.parametrize(
@@ -29,6 +41,8 @@ def test_a_command_is_documented_and_shows_an_example(command):
         ("score", "absent.jsonl", "--task", "gqa", "--out", "run"),
         ("report", "absent", "--out", "report"),
         ("compare", "absent", "absent too"),
+        ("stats", "show", "absent.npz"),
+        ("stats", "make", "absent.npy", "--extractor", "x", "--out", "ref.npz"),
         ("world", "--generations", "absent", "--prompts", "absent", "--out", "run"),
     ],
 )

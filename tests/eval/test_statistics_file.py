@@ -5,8 +5,13 @@ import hashlib
 import numpy as np
 import pytest
 
+from tests.eval.command import refusal, vargpt_eval
 from vargpt_eval.generation.feature_statistics import FeatureStatistics
-from vargpt_eval.generation.statistics_file import read_statistics, write_statistics
+from vargpt_eval.generation.statistics_file import (
+    read_statistics,
+    statistics_of_files,
+    write_statistics,
+)
 from vargpt_schema import UserError
 
 GIVEN = FeatureStatistics(
@@ -79,3 +84,44 @@ def test_files_that_are_no_archive_are_refused(tmp_path):
     for name in ("text.npz", "one.npy", "cut.npz", "absent.npz"):
         with pytest.raises(UserError, match=f"{name}: "):
             read_statistics(tmp_path / name, "x")
+
+
+def test_stored_features_become_statistics_that_can_be_shown(tmp_path):
+    values = np.random.default_rng(0).standard_normal((9, 4)).astype(np.float32)
+    np.save(tmp_path / "a.npy", values[:5])
+    np.save(tmp_path / "b.npy", values[5:])
+    out = tmp_path / "ref.npz"
+    files = [tmp_path / "a.npy", tmp_path / "b.npy"]
+    ran = vargpt_eval("stats", "make", *files, "--extractor", "random 1", "--out", out)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines()[-1] == f"9 images, 4 features each -> {out}"
+    found = read_statistics(out).statistics
+    np.testing.assert_allclose(found.covariance, np.cov(values, rowvar=False), rtol=1e-6)
+    shown = vargpt_eval("stats", "show", out)
+    assert "extractor   random 1" in shown.stdout
+    assert shown.stdout.splitlines()[-1] == f"4 features, covariance of rank 4 -> {out}"
+
+
+def test_features_with_nan_make_no_statistics(tmp_path):
+    values = np.ones((5, 3))
+    values[4, 0] = np.nan
+    np.save(tmp_path / "a.npy", values)
+    out = tmp_path / "ref.npz"
+    line = refusal("stats", "make", tmp_path / "a.npy", "--extractor", "x", "--out", out)
+    assert "NaN or infinity, first those of image 4 " in line
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("second", "fault"),
+    [
+        (np.ones((2, 4)), "4 features an image found, 3 as in"),
+        (np.ones((2, 3), np.int64), r"int64 \(2, 3\) found"),
+        (np.ones(3), r"float64 \(3,\) found"),
+    ],
+)
+def test_features_of_another_form_are_refused(tmp_path, second, fault):
+    np.save(tmp_path / "a.npy", np.ones((2, 3)))
+    np.save(tmp_path / "b.npy", second)
+    with pytest.raises(UserError, match=fault):
+        statistics_of_files([tmp_path / "a.npy", tmp_path / "b.npy"], "x")

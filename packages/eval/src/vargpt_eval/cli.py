@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vargpt_eval.cli_stats import stats
 from vargpt_eval.config_file import ConfigFile
 from vargpt_schema.errors import UserError
 
@@ -20,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.add_typer(stats, name="stats")
 
 
 @app.callback()

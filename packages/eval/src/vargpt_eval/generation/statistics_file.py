@@ -7,16 +7,18 @@ all ImageNet training images) beside other arrays; ours hold `num_images` and `e
 import hashlib
 import os
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vargpt_eval.generation.feature_statistics import FeatureStatistics
+from vargpt_eval.generation.feature_statistics import FeatureStatistics, StatisticsStream
 from vargpt_schema import UserError
 
 _MAX_ASYMMETRY = 1e-6  # of the largest entry
+_IMAGES_AT_A_TIME = 4_096
 
 
 class StatisticsFile(NamedTuple):
@@ -73,6 +75,42 @@ def read_statistics(path: Path, extractor: str | None = None) -> StatisticsFile:
     return StatisticsFile(statistics, _sha256(path))
 
 
+def statistics_of_files(paths: Sequence[Path], extractor: str) -> FeatureStatistics:
+    """Of `.npy` files of (N, D) features, which are never whole in memory.
+
+    UserError for a file of another form or width, NaN or infinity, and fewer than two images.
+    """
+    stream = StatisticsStream(extractor)
+    width = None
+    for path in paths:
+        features = _mapped_features(path)
+        width = width or features.shape[1]
+        if features.shape[1] != width:
+            raise UserError(
+                f"{path}: {features.shape[1]} features an image found, {width} as in {paths[0]} "
+                "expected. Give files of one extractor."
+            )
+        for start in range(0, len(features), _IMAGES_AT_A_TIME):
+            stream.add(features[start : start + _IMAGES_AT_A_TIME])
+    return stream.statistics()
+
+
+def _mapped_features(path: Path) -> NDArray[np.floating]:
+    try:
+        features = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        found = f"not readable ({str(error).splitlines()[0]})"
+    else:
+        if isinstance(features, np.ndarray) and features.ndim == 2 and features.dtype.kind == "f":
+            return features
+        held = features if isinstance(features, np.ndarray) else None
+        found = "an archive found" if held is None else f"{held.dtype} {held.shape} found"
+    raise UserError(
+        f"{path}: {found}; a .npy file of floats (images, features) expected. "
+        "Give the features that an extractor gave."
+    )
+
+
 def _arrays(path: Path) -> dict[str, NDArray]:
     wanted = ("mu", "sigma", "num_images", "extractor")
     try:
@@ -92,7 +130,7 @@ def _arrays(path: Path) -> dict[str, NDArray]:
 def _bad(path: Path, found: str) -> UserError:
     return UserError(
         f"{path}: {found}; a NumPy archive with mu (D,) and sigma (D, D) expected. "
-        "Make it with `vargpt-eval stats make`, or give the evaluator's file."
+        "Make one with `vargpt-eval stats make`, or give the evaluator's file."
     )
 
 
