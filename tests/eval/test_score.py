@@ -1,6 +1,8 @@
 """`vargpt-eval score`: answers to scores with intervals, in a process without torch."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -184,7 +186,7 @@ def test_a_table_with_two_answers_to_an_item_is_refused(tmp_path):
 def test_answers_of_two_models_in_one_file_are_refused(tmp_path):
     answers = [answer("q0", "left"), answer("q1", "left", model_sha256="c" * 64)]
     folder = write_table(tmp_path / "a", answers, gqa_rows(2, 2))
-    with pytest.raises(UserError, match=r"model_sha256 aaaa.* and cccc.* found, one for all"):
+    with pytest.raises(UserError, match=r"model_sha256 'aaaa.* and 'cccc.* found, one for all"):
         scored(folder, tmp_path / "run")
 
 
@@ -226,7 +228,7 @@ def test_a_table_without_items_says_where_they_belong(tmp_path):
 
 def test_a_table_of_other_tasks_names_them(tmp_path):
     folder = write_table(tmp_path / "a", [answer("q0", "left", task="mme")], gqa_rows(1, 1))
-    with pytest.raises(UserError, match="answers to mme found, to gqa expected"):
+    with pytest.raises(UserError, match="answers to 'mme' found, to gqa expected"):
         scored(folder, tmp_path / "run")
 
 
@@ -250,6 +252,31 @@ def test_a_broken_line_is_named(tmp_path):
     path.write_text('{"id": "q0", "answer": "left", "prediction": "left"}\n{"id": \n')
     with pytest.raises(UserError, match=r"gqa\.jsonl, line 2: "):
         scored(path, tmp_path / "run")
+
+
+def test_half_a_surrogate_pair_is_named_and_whole_ones_are_read(tmp_path):
+    path = tmp_path / "gqa.jsonl"
+    row = '{"id": "q%d", "answer": "left", "prediction": "%s"}\n'
+    path.write_text(row % (0, "left\\ud83d\\ude00") + row % (1, "left\\ud83d"))
+    with pytest.raises(UserError, match=r"gqa\.jsonl, line 2: half of a surrogate pair"):
+        scored(path, tmp_path / "run")
+    path.write_text(row % (0, "left\\ud83d\\ude00"))
+    assert scored(path, tmp_path / "run").headline["value"] == 0.0
+
+
+def test_figures_of_a_killed_run_are_not_taken_for_those_of_new_answers(tmp_path):
+    scored(write_jsonl(tmp_path / "gqa.jsonl", gqa_rows(6, 3)), tmp_path / "run")
+    new = write_jsonl(tmp_path / "gqa.jsonl", gqa_rows(6, 6))
+    killed = (
+        "import vargpt_eval.run_folder as folder, os\n"
+        "folder.RunFolder.set_task = lambda *_: os.kill(os.getpid(), 9)\n"
+        "from vargpt_eval.cli import main; main()"
+    )
+    command = ["score", str(new), "--task", "gqa", "--out", str(tmp_path / "run")]
+    ran = subprocess.run([sys.executable, "-c", killed, *command], check=False)
+    assert ran.returncode == -9
+    done = scored(new, tmp_path / "run")
+    assert (done.was_kept, done.headline["value"]) == (False, 1.0)
 
 
 def test_unknown_tasks_and_profiles_are_answered_with_the_known(tmp_path):

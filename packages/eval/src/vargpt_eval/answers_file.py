@@ -104,7 +104,8 @@ def _from_table(path: Path, task: Task, items: Path) -> StoredAnswers:
     table = table.filter(pc.equal(table.column("task"), task.name))
     if table.num_rows == 0 and tasks:
         raise UserError(
-            f"{path}: answers to {', '.join(sorted(tasks))} found, to {task.name} expected. "
+            f"{path}: answers to {', '.join(map(repr, sorted(tasks)))} found, to {task.name} "
+            "expected. "
             "Give --task the name of one that is there."
         )
     by_id = {item.sample_id: item for item in _items(items, list(_json_lines(items)), task)}
@@ -180,6 +181,8 @@ def _json_lines(path: Path) -> Iterator[_NumberedRow]:
                 row = json.loads(line)
                 if not isinstance(row, dict):
                     raise ValueError(f"a JSON {type(row).__name__}, not an object")
+                if "\\ud" in line.lower():  # escapes of surrogates, which may lack their half
+                    _expect_whole_characters(row)
                 yield _NumberedRow(number, row)
     except OSError as error:
         raise UserError(
@@ -189,10 +192,17 @@ def _json_lines(path: Path) -> Iterator[_NumberedRow]:
         raise UserError(
             f"{path}: not UTF-8 ({error}), JSON Lines expected. Write it again."
         ) from error
-    except ValueError as error:
+    except ValueError as error:  # JSON's own errors are such
         raise UserError(
             f"{path}, line {number}: {error}, one JSON object a line expected. Mend the line."
         ) from error
+
+
+def _expect_whole_characters(row: dict[str, Any]) -> None:
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("half of a surrogate pair, which is no character") from error
 
 
 def _text(path: Path, numbered: _NumberedRow, name: str) -> str | None:
@@ -207,7 +217,7 @@ def _text(path: Path, numbered: _NumberedRow, name: str) -> str | None:
 
 def _only(path: Path, name: str, values: set[str | None]) -> str | None:
     if len(values) > 1:
-        shown = " and ".join(sorted(str(value) for value in values)[:2])
+        shown = " and ".join(sorted(repr(value) for value in values)[:2])
         raise UserError(
             f"{path}: {name} {shown} found, one for all answers expected. "
             "Keep each model's answers in a file of their own."

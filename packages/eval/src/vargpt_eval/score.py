@@ -70,8 +70,9 @@ def score_answers(
         "generation_config_sha256": stored.generation_config_sha256,
         "scored_utc": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    folder.write_run(run)
-    return TaskScore(figures, was_kept=False, summary=folder.set_task(task, figures))
+    summary = folder.set_task(task, figures)
+    folder.write_run(run)  # last: it says that the figures belong to these answers
+    return TaskScore(figures, was_kept=False, summary=summary)
 
 
 def _profile_named(name: str) -> Profile:

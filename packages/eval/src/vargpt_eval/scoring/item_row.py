@@ -86,14 +86,16 @@ def mmmu_item(row: Row, sample_id: str) -> BenchmarkItem:
         sample_id=sample_id,
         cluster_id=sample_id,
         targets=tuple(answer) if isinstance(answer, list) else (answer,),
-        options=tuple(options),
+        options=tuple(str(option) for option in options),
         categories=(_subject(row["id"]),),
     )
 
 
 def mmbench_item(row: Row, sample_id: str) -> BenchmarkItem:
     """All rotations of a question share `index` modulo a million."""
-    question = int(row["index"]) % ROTATION_STEP
+    if not sample_id.isdecimal():
+        raise ValueError(f"index {sample_id!r} is no whole number")
+    question = int(sample_id) % ROTATION_STEP
     return BenchmarkItem(
         sample_id=sample_id,
         cluster_id=str(question),
