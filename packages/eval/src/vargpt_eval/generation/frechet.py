@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from vargpt_eval.generation.feature_statistics import FeatureStatistics
 from vargpt_schema import UserError
 
+_BLOCK = 256
+
 Floats = NDArray[np.floating]
 
 
@@ -43,11 +45,39 @@ def expect_comparable(one: FeatureStatistics, other: FeatureStatistics) -> None:
 
 
 def root_trace(one: Floats, other: Floats) -> float:
-    """tr (S1 S2)^(1/2) of two positive semidefinite matrices (D, D)."""
+    """tr (S1 S2)^(1/2) of two positive semidefinite matrices (D, D).
+
+    With S1 = L L^T the eigenvalues are those of L^T S2 L. Where the smallest of them is lost in
+    rounding, both matrices are reduced to their ranks first, so that no square root is taken of it.
+    """
+    try:
+        lower = np.linalg.cholesky(one)
+    except np.linalg.LinAlgError:
+        return _root_trace_of_ranks(one, other)
+    eigenvalues = np.linalg.eigvalsh(_congruence(other, lower))  # ascending
+    if eigenvalues[0] <= len(one) * np.finfo(np.float64).eps * eigenvalues[-1]:
+        return _root_trace_of_ranks(one, other)
+    return float(np.sqrt(eigenvalues).sum())
+
+
+def _root_trace_of_ranks(one: Floats, other: Floats) -> float:
     product = factor(one).T @ factor(other)  # (R1, R2)
     is_wide = product.shape[0] < product.shape[1]
     gram = product @ product.T if is_wide else product.T @ product
     return float(np.sqrt(np.linalg.eigvalsh(gram).clip(min=0.0)).sum())
+
+
+def _congruence(matrix: Floats, lower: Floats) -> Floats:
+    """L^T M L below its diagonal blocks; blocks of L that are nothing are not multiplied."""
+    size = len(matrix)
+    half, full = np.empty_like(matrix), np.zeros_like(matrix)
+    for start in range(0, size, _BLOCK):
+        end = start + _BLOCK
+        half[:, start:end] = matrix[:, start:] @ lower[start:, start:end]
+    for start in range(0, size, _BLOCK):
+        end = start + _BLOCK
+        full[start:end, :end] = lower[start:, start:end].T @ half[start:, :end]
+    return full
 
 
 def factor(covariance: Floats) -> Floats:
