@@ -1,6 +1,8 @@
 """What each scorer makes of answers that models give, written out."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vargpt_eval.scoring.choice_text import likeliest_letter
 from vargpt_eval.scoring.contractions import CONTRACTIONS
@@ -13,6 +15,7 @@ from vargpt_eval.scoring.pope import lenient_yes_no
 from vargpt_eval.scoring.profile import PROFILES
 from vargpt_eval.scoring.scienceqa import score_scienceqa
 from vargpt_eval.scoring.seed import score_seed
+from vargpt_eval.scoring.task import TASKS
 from vargpt_eval.scoring.vqa import score_vqa, score_vqav2, vqa_agreement
 from vargpt_eval.scoring.vqa_answer import evalai_form, vqa_form
 
@@ -165,3 +168,21 @@ def test_mme_labels(response, label):
 )
 def test_lenient_pope_reads_the_first_sentence(response, label):
     assert lenient_yes_no(response) == label
+
+
+@given(st.lists(st.sampled_from(["cat", "dog", "a cat", "Cat.", "two", "2"]), max_size=12))
+def test_vqa_score_is_the_mean_over_answers_left_out_in_turn(answers):
+    forms = [evalai_form(answer) for answer in answers]
+    left_out = [min(1.0, (forms.count("cat") - (form == "cat")) / 3) for form in forms]
+    expected = sum(left_out) / len(left_out) if left_out else 0.0
+    found = score_vqa("the cat", item_with(*answers), "vargpt-0.3.0")
+    assert found.score == pytest.approx(expected)
+
+
+@given(st.text(), st.text())
+def test_no_text_breaks_a_scorer_or_leaves_0_to_1(response, target):
+    with_options, without = item_with(target, options=("w", "x", "y", "z")), item_with(target)
+    for task in TASKS.values():
+        for profile in PROFILES:
+            for item in (with_options, without):
+                assert 0.0 <= task.score(response.strip(), item, profile).score <= 1.0
