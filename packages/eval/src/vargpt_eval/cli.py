@@ -4,12 +4,16 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vargpt_eval.cli_stats import stats
 from vargpt_eval.config_file import ConfigFile
 from vargpt_schema.errors import UserError
+
+if TYPE_CHECKING:
+    from vargpt_eval.compare import TaskComparison
 
 app = typer.Typer(
     help="Scores VARGPT models. Every command resumes when run again.",
@@ -17,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.add_typer(stats, name="stats")
 
 
 @app.callback()
@@ -40,6 +45,85 @@ def world(
     typer.echo(
         f"{score.num_right:,} of {score.num_drawings:,} drawings right, "
         f"{score.num_unreadable:,} unreadable, {score.num_missing:,} missing -> {score.summary}"
+    )
+
+
+@app.command(epilog="Example: vargpt-eval score ./mmmu.jsonl --task mmmu_val --out ./run")
+def score(
+    answers: Annotated[
+        Path, typer.Argument(help="`answers` Parquet file or folder, or .jsonl with items in it.")
+    ],
+    task: Annotated[str, typer.Option(help="Benchmark, by its lmms-eval name.")],
+    out: Annotated[Path, typer.Option(help="Run folder; one model and profile each.")],
+    profile: Annotated[
+        str, typer.Option(help="Whose reading: vargpt-0.3.0 or lmms-eval-0.7.3.")
+    ] = "vargpt-0.3.0",
+    items: Annotated[
+        Path | None, typer.Option(help="Items of a table. Default: TASK.items.jsonl beside it.")
+    ] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Score stored answers of a benchmark, with intervals; needs no model."""
+    from vargpt_eval.score import score_answers
+
+    progress = _lines_on_stderr("score")
+    done = score_answers(answers, task, out, progress, profile=profile, items=items)
+    typer.echo(_score_line(task, done.figures, done.headline, done.summary))
+
+
+@app.command(epilog="Example: vargpt-eval report ./run ./baseline --out ./report")
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders, as `score` writes them.")],
+    out: Annotated[Path, typer.Option(help="Folder for report.html, report.md, report.json.")],
+    config: ConfigFile = None,
+) -> None:
+    """Set runs beside the paper's Tables 1, 3, 4 and 5, with intervals and answers to browse."""
+    from vargpt_eval.report.page import make_report
+
+    done = make_report(runs, out)
+    typer.echo(f"{done.num_runs:,} runs, {done.num_scores:,} scores -> {done.page}")
+
+
+@app.command(epilog="Example: vargpt-eval compare ./baseline ./run --out ./differences.json")
+def compare(
+    a: Annotated[Path, typer.Argument(help="Run folder to compare with.")],
+    b: Annotated[Path, typer.Argument(help="Run folder to compare.")],
+    out: Annotated[Path | None, typer.Option(help="JSON file for the figures.")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """B less A on the items that both answered, with paired intervals and tests."""
+    from vargpt_eval.compare import compare_runs
+
+    found = compare_runs(a, b, out)
+    for one in found:
+        typer.echo(_comparison_line(one))
+    num_apart = sum(one.is_within_noise is False for one in found)
+    typer.echo(f"{len(found):,} benchmarks compared, {num_apart:,} differ -> {out or 'stdout'}")
+
+
+def _comparison_line(one: "TaskComparison") -> str:
+    scale = 1.0 if one.is_points else 100.0
+    interval = (
+        "no interval"
+        if one.ci95 is None
+        else f"95 % {scale * one.ci95[0]:+,.2f} to {scale * one.ci95[1]:+,.2f}"
+    )
+    mcnemar = "" if one.mcnemar_p is None else f", McNemar p {one.mcnemar_p:.3g}"
+    return (
+        f"{one.task}: {one.metric} {scale * one.value_a:,.2f} -> {scale * one.value_b:,.2f}, "
+        f"{scale * one.delta:+,.2f} ({interval}), swap p {one.swap_p:.3g}{mcnemar}; "
+        f"{one.num_shared:,} shared items"
+    )
+
+
+def _score_line(task: str, figures: dict[str, Any], headline: dict[str, Any], path: Path) -> str:
+    share = headline["unit"] == "fraction"
+    value = f"{headline['value']:.2%}" if share else f"{headline['value']:,.1f}"
+    stamp = f", subset of {figures['num_items']:,}" if figures["is_subset"] else ""
+    return (
+        f"{task}: {figures['headline']} {value} of {figures['n']:,} answers{stamp}; "
+        f"{figures['n_error']:,} errors, {figures['n_truncated']:,} cut off, "
+        f"{figures['n_fallback']:,} fallbacks -> {path}"
     )
 
 

@@ -1,17 +1,17 @@
 """`vargpt-eval world`: the exact share of drawings that show what their prompt names."""
 
 import hashlib
-import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from vargpt_eval.run_folder import RunFolder
+from vargpt_eval.scored_sample import sha256_of
 from vargpt_eval.world.checker import seen_scene
 from vargpt_eval.world.drawings import Drawing, read_drawings, read_pixels
 from vargpt_eval.world.scene_text import scene_of, scene_text
 from vargpt_eval.world.summary import Judged, summary_of
-from vargpt_schema import EVAL_SAMPLES, EvalSampleRecord, UserError
+from vargpt_schema import EVAL_SAMPLES, EvalSampleRecord
 from vargpt_schema.world import index_of, named_scene_at, scene_difference, split_of
 
 TASK = "world"
@@ -50,7 +50,7 @@ def score_world(generations: Path, prompts: Path, out: Path, progress: Progress)
     for stale in set(folder.glob("*.parquet")) - set(files):
         stale.unlink()
     summary = summary_of([_judged(sample) for sample in samples])
-    path = _write_summary(out / "summary.json", summary)
+    path = RunFolder(out).set_task(TASK, summary)
     num_right = sum(sample.score == 1.0 for sample in samples)
     return WorldScore(
         len(samples), num_right, summary["num_missing"], summary["num_unreadable"], path
@@ -105,9 +105,9 @@ def _scored(drawing: Drawing) -> EvalSampleRecord:
         task=TASK,
         sample_id=drawing.sample_id,
         cluster_id=prompt.image_id,
-        doc_hash=_sha256(f"{prompt.image_id} {prompt.caption}"),
+        doc_hash=sha256_of(f"{prompt.image_id} {prompt.caption}"),
         prompt=prompt.prompt,
-        prompt_hash=_sha256(prompt.prompt),
+        prompt_hash=sha256_of(prompt.prompt),
         raw_response="" if drawing.picture is None else drawing.picture.path.name,
         n_tokens=None,
         finish_reason=None if drawing.picture is None else drawing.picture.finish_reason,
@@ -126,22 +126,3 @@ def _judged(sample: EvalSampleRecord) -> Judged:
     seen = None if sample.parsed is None else scene_of(sample.parsed)
     split = split_of(index_of(sample.cluster_id))
     return Judged(split, expected, scene_difference(expected, seen), sample.error)
-
-
-def _write_summary(path: Path, summary: dict[str, object]) -> Path:
-    """Set the task's key and leave those of other tasks."""
-    try:
-        tasks = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    except ValueError as error:
-        raise UserError(
-            f"{path}: not readable as JSON ({error}), the summary of a run expected. "
-            "Delete it, or choose another folder with --out RUN."
-        ) from error
-    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    temporary.write_text(json.dumps({**tasks, TASK: summary}, indent=2) + "\n", "utf-8")
-    temporary.replace(path)
-    return path
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,139 @@
+"""Files of feature statistics: NumPy archives as the guided-diffusion evaluator keeps them.
+
+`VIRTUAL_imagenet256_labeled.npz` holds `mu` and `sigma` (of pool_3 of Inception 2015-12-05 over
+all ImageNet training images) beside other arrays; ours hold `num_images` and `extractor` as well.
+"""
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vargpt_eval.generation.feature_statistics import FeatureStatistics, StatisticsStream
+from vargpt_schema import UserError
+
+_MAX_ASYMMETRY = 1e-6  # of the largest entry
+_IMAGES_AT_A_TIME = 4_096
+
+
+class StatisticsFile(NamedTuple):
+    statistics: FeatureStatistics
+    sha256: str  # of the file: two distances compare only if they share it
+
+
+def write_statistics(path: Path, statistics: FeatureStatistics) -> Path:
+    """Whole or not at all; the name must end in `.npz`."""
+    if path.suffix != ".npz":
+        raise UserError(f"{path}: a name ending in .npz expected. Choose another with --out.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            np.savez(
+                file,
+                mu=statistics.mean,
+                sigma=statistics.covariance,
+                num_images=np.int64(statistics.num_images or 0),
+                extractor=np.array(statistics.extractor),
+            )
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def read_statistics(path: Path, extractor: str | None = None) -> StatisticsFile:
+    """`extractor` names that of a file which does not; one which does must agree.
+
+    UserError for a file that is missing, no archive, of other shapes, not finite or not symmetric.
+    """
+    arrays = _arrays(path)
+    mean, covariance = arrays["mu"].astype(np.float64), arrays["sigma"].astype(np.float64)
+    if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)) or len(mean) == 0:
+        raise _bad(path, f"mu of shape {mean.shape} and sigma of {covariance.shape} found")
+    if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
+        raise _bad(path, "NaN or infinity found in mu or sigma")
+    if np.abs(covariance - covariance.T).max() > _MAX_ASYMMETRY * np.abs(covariance).max():
+        raise _bad(path, "a sigma that is not symmetric found")
+    held = str(arrays["extractor"]) if "extractor" in arrays else None
+    if held is None and extractor is None:
+        raise _bad(path, "no extractor named in the file; name it with --extractor")
+    if held is not None and extractor not in (None, held):
+        raise _bad(path, f"statistics of extractor {held!r} found, {extractor!r} expected")
+    num_images = int(arrays["num_images"]) if "num_images" in arrays else 0
+    statistics = FeatureStatistics(
+        mean=mean,
+        covariance=covariance,
+        num_images=num_images or None,
+        extractor=held or extractor or "",
+    )
+    return StatisticsFile(statistics, _sha256(path))
+
+
+def statistics_of_files(paths: Sequence[Path], extractor: str) -> FeatureStatistics:
+    """Of `.npy` files of (N, D) features, which are never whole in memory.
+
+    UserError for a file of another form or width, NaN or infinity, and fewer than two images.
+    """
+    stream = StatisticsStream(extractor)
+    width = None
+    for path in paths:
+        features = _mapped_features(path)
+        width = width or features.shape[1]
+        if features.shape[1] != width:
+            raise UserError(
+                f"{path}: {features.shape[1]} features an image found, {width} as in {paths[0]} "
+                "expected. Give files of one extractor."
+            )
+        for start in range(0, len(features), _IMAGES_AT_A_TIME):
+            stream.add(features[start : start + _IMAGES_AT_A_TIME])
+    return stream.statistics()
+
+
+def _mapped_features(path: Path) -> NDArray[np.floating]:
+    try:
+        features = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        found = f"not readable ({str(error).splitlines()[0]})"
+    else:
+        if isinstance(features, np.ndarray) and features.ndim == 2 and features.dtype.kind == "f":
+            return features
+        held = features if isinstance(features, np.ndarray) else None
+        found = "an archive found" if held is None else f"{held.dtype} {held.shape} found"
+    raise UserError(
+        f"{path}: {found}; a .npy file of floats (images, features) expected. "
+        "Give the features that an extractor gave."
+    )
+
+
+def _arrays(path: Path) -> dict[str, NDArray]:
+    wanted = ("mu", "sigma", "num_images", "extractor")
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if not isinstance(loaded, np.lib.npyio.NpzFile):
+            raise _bad(path, "a single array found")
+        with loaded as archive:
+            held = {name: archive[name] for name in wanted if name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise _bad(path, f"not readable ({str(error).splitlines()[0]})") from error
+    missing = [name for name in ("mu", "sigma") if name not in held]
+    if missing:
+        raise _bad(path, f"no {' and no '.join(missing)} found")
+    return held
+
+
+def _bad(path: Path, found: str) -> UserError:
+    return UserError(
+        f"{path}: {found}; a NumPy archive with mu (D,) and sigma (D, D) expected. "
+        "Make one with `vargpt-eval stats make`, or give the evaluator's file."
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Metrics over scored answers, and how far chance alone would move them."""

@@ -1,0 +1,72 @@
+"""One answer to a benchmark's item, and the row of `eval_samples` that scoring makes of it."""
+
+import hashlib
+from dataclasses import replace
+from typing import NamedTuple
+
+from vargpt_eval.scoring.item import BenchmarkItem
+from vargpt_eval.scoring.item_row import target_text
+from vargpt_eval.scoring.profile import Profile
+from vargpt_eval.scoring.task import Task
+from vargpt_schema import EvalSampleRecord
+
+TRUNCATED = "length"  # finish_reason of an answer that was cut off
+
+
+class Answered(NamedTuple):
+    item: BenchmarkItem
+    prompt: str
+    response: str
+    finish_reason: str | None
+    error: str | None
+
+
+def scored_sample(task: Task, answered: Answered, profile: Profile) -> EvalSampleRecord:
+    """An error has no score; an answer that was cut off is wrong without being read."""
+    sample = _unscored(task, answered)
+    if answered.error is not None:
+        return sample
+    if answered.finish_reason == TRUNCATED:
+        return replace(sample, score=0.0)
+    return _read(sample, task, answered, profile)
+
+
+def sample_read_as_text(task: Task, answered: Answered, profile: Profile) -> EvalSampleRecord:
+    """As `scored_sample`, but an answer that was cut off is read like any other (lmms-eval)."""
+    sample = _unscored(task, answered)
+    return sample if answered.error is not None else _read(sample, task, answered, profile)
+
+
+def _read(
+    sample: EvalSampleRecord, task: Task, answered: Answered, profile: Profile
+) -> EvalSampleRecord:
+    # lmms-eval strips every response before any scorer sees it.
+    score = task.score(answered.response.strip(), answered.item, profile)
+    return replace(sample, parsed=score.parsed, fallback=score.is_fallback, score=score.score)
+
+
+def _unscored(task: Task, answered: Answered) -> EvalSampleRecord:
+    item = answered.item
+    target = target_text(item)
+    return EvalSampleRecord(
+        task=task.name,
+        sample_id=item.sample_id,
+        cluster_id=item.cluster_id,
+        doc_hash=sha256_of(repr((item.sample_id, target, item.options))),
+        prompt=answered.prompt,
+        prompt_hash=sha256_of(answered.prompt),
+        raw_response=answered.response,
+        n_tokens=None,
+        finish_reason=answered.finish_reason,
+        error=answered.error,
+        latency_ms=None,
+        parsed=None,
+        fallback=False,
+        target=target,
+        score=None,
+        category=item.category,
+    )
+
+
+def sha256_of(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,28 @@
+"""Runs `vargpt-eval` as its users do, in a process where torch cannot be imported."""
+
+import subprocess
+import sys
+
+_CODE = (
+    "import sys; sys.modules['torch'] = None; sys.argv[0] = 'vargpt-eval';"
+    "from vargpt_eval.cli import main; main()"
+)
+
+
+def vargpt_eval(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", _CODE, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def refusal(*arguments: object) -> str:
+    """The one line that a user's mistake gives; fails unless the exit code is 2."""
+    ran = vargpt_eval(*arguments)
+    assert ran.returncode == 2, (ran.stdout, ran.stderr)
+    lines = [line for line in ran.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, ran.stderr
+    return lines[0]
