@@ -28,7 +28,7 @@ class ResBlock(nn.Module):
         """(N, in_channels, H, W) -> (N, out_channels, H, W)"""
         h = self.conv1(F.silu(self.norm1(x), inplace=True))
         h = self.conv2(self.dropout(F.silu(self.norm2(h), inplace=True)))
-        return self.nin_shortcut(x) + h
+        return h.add_(self.nin_shortcut(x))
 
 
 class AttentionBlock(nn.Module):

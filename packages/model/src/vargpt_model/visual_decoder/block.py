@@ -143,9 +143,9 @@ class Block(nn.Module):
         """(B, L, C) and the block's modulation (B, 1, 6, C) -> (B, L, C)"""
         gamma1, gamma2, scale1, scale2, shift1, shift2 = modulation.unbind(2)  # (B, 1, C)
         attended = self.attn(self._modulated(x, scale1, shift1), ranges, cache, layer)
-        x = x + self._kept(attended * gamma1)
+        x = torch.addcmul(x, self._kept(attended), gamma1)
         fed = self.ffn(self._modulated(x, scale2, shift2))
-        return x + self._kept(fed * gamma2)
+        return torch.addcmul(x, self._kept(fed), gamma2)
 
     def _modulated(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         normed = F.layer_norm(x, x.shape[-1:], eps=self.norm_eps)
