@@ -152,7 +152,7 @@ def test_a_capped_run_sends_eight_requests_until_the_first_answer():
         entering = [asyncio.create_task(gate.enter()) for _ in range(100)]
         await asyncio.sleep(0.01)
         probes = gate.in_flight
-        gate.leave("answered")
+        gate.leave(1, "answered")
         await asyncio.sleep(0.01)
         assert gate.in_flight > probes
         for task in entering:
