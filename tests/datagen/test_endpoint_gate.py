@@ -135,7 +135,7 @@ def test_slots_grow_from_64_to_the_ceiling():
 def test_a_stopped_gate_turns_everybody_away_with_the_first_reason():
     first = UserError("the first reason")
 
-    async def all_of_them() -> list[BaseException | None]:
+    async def all_of_them() -> list[object]:
         gate = Gate(1)
         slot = await gate.enter()
         waiting = [
