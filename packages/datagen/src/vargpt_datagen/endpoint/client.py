@@ -134,18 +134,21 @@ async def _bound_body(response: httpx2.Response) -> None:
             f"a body in {printable(encoding)[:40]!r} encoding, which was not asked for"
         )
     if isinstance(response.stream, httpx2.AsyncByteStream):
-        response.stream = _BoundedStream(response.stream)
+        response.stream = _BoundedStream(response.stream, ends_early=not response.is_success)
 
 
 class _BoundedStream(httpx2.AsyncByteStream):
-    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+    def __init__(self, stream: httpx2.AsyncByteStream, *, ends_early: bool) -> None:
         self._stream = stream
+        self._ends_early = ends_early  # of an error the beginning says enough
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         size = 0
         async for chunk in self._stream:
             size += len(chunk)
             if size > MAX_BODY_BYTES:
+                if self._ends_early:
+                    return
                 raise BodyTooLargeError(f"a body of more than {MAX_BODY_BYTES:,} bytes")
             yield chunk
 
