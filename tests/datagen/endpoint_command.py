@@ -163,12 +163,19 @@ def texts_below(folder: Path) -> str:
 
 
 @contextmanager
-def canned_server(response: bytes) -> Iterator[tuple[str, list[str]]]:
-    """A server that gives every request these bytes; its base URL and the heads it received."""
+def canned_server(response: bytes, *, asks: bool = True) -> Iterator[tuple[str, list[str]]]:
+    """A server that gives every request these bytes; its base URL and the heads it received.
+
+    With `asks` false it gives them as soon as somebody connects and has said anything.
+    """
     heads: list[str] = []
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
+            if not asks:
+                self.request.recv(4_096)
+                self.wfile.write(response)
+                return
             lines = list(iter(self.rfile.readline, b"\r\n"))
             if lines and lines[-1]:
                 head = b"".join(lines).decode("latin-1")

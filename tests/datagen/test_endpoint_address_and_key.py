@@ -196,7 +196,7 @@ def test_only_the_named_key_travels_and_other_openai_variables_are_ignored(
     expect_unseen(KEY, ran, tmp_path)
 
 
-def test_no_header_of_a_request_comes_from_the_environment(monkeypatch):
+def test_no_header_of_a_request_comes_from_the_environment_or_tells_of_the_machine(monkeypatch):
     monkeypatch.setenv("OPENAI_ORG_ID", "org-of-the-environment")
     monkeypatch.setenv("OPENAI_PROJECT_ID", "project-of-the-environment")
     monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Custom: custom-of-the-environment")
@@ -207,6 +207,7 @@ def test_no_header_of_a_request_comes_from_the_environment(monkeypatch):
     first, second = (head.lower() for head in heads)
     assert f"authorization: bearer {KEY}" in first
     assert "authorization" not in second
+    assert "x-stainless" not in first + second  # what the package tells of this machine
     assert os.environ["OPENAI_ORG_ID"] == "org-of-the-environment"
 
 

@@ -22,7 +22,12 @@ from tests.datagen.endpoint_command import (
     started_build,
 )
 from tests.datagen.llm_server import Server, running_server, self_signed
-from vargpt_datagen.endpoint.failure import RefusedError, UnansweredError
+from vargpt_datagen.endpoint.failure import (
+    BusyError,
+    RefusedError,
+    StoppedError,
+    UnansweredError,
+)
 
 IN_FLIGHT = 8
 # Python that runs before the command: the clock leaps by five days, there and back, all the time.
@@ -123,6 +128,24 @@ def test_a_certificate_that_nobody_vouches_for_gets_no_request_until_it_is_trust
         with pytest.raises(RefusedError, match="no messages found"):
             asyncio.run(completion_of(server.url))
         assert server.ledger()["keys_seen"] == [f"Bearer {KEY}"]
+
+
+def test_https_at_a_port_that_speaks_plain_http_is_told_as_such(tmp_path: Path):
+    with canned_server(http_response("400 Bad Request", b""), asks=False) as (url, _):
+        words = (url.replace("http:", "https:"), "--key-env", "none")
+        line = refusal(build(*words, cwd=tmp_path))
+    assert ": TLS failed (" in line
+    assert line.endswith("Check --writer, and that the server runs; what has arrived is kept.")
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [("401 No", StoppedError), ("400 Bad", RefusedError), ("429 No", BusyError)]
+)
+def test_of_an_error_of_ten_megabytes_the_status_counts(status, kind):
+    response = http_response(status, b"why " * 2_500_000)
+    with canned_server(response) as (url, _), pytest.raises(kind, match="why why") as failure:
+        asyncio.run(completion_of(url))
+    assert len(str(failure.value)) < 400
 
 
 @pytest.mark.parametrize(

@@ -28,12 +28,12 @@ visits = st.lists(
 
 
 async def enter_and_leave(gate: Gate, stays_s: float, outcome: Outcome) -> None:
-    await gate.enter()
+    slot = await gate.enter()
     try:
         assert 0 < gate.in_flight <= gate.ceiling
         await asyncio.sleep(stays_s)
     finally:
-        gate.leave(outcome)
+        gate.leave(slot, outcome)
 
 
 @settings(deadline=None, max_examples=200)
@@ -70,10 +70,10 @@ def test_no_slot_is_lost_or_given_twice_whoever_is_cancelled(ceiling, visits):
 def test_the_slot_of_one_who_was_let_in_and_cancelled_at_once_goes_to_the_next():
     async def three() -> None:
         gate = Gate(1)
-        await gate.enter()
+        slot = await gate.enter()
         second, third = (asyncio.create_task(gate.enter()) for _ in range(2))
         await asyncio.sleep(1)
-        gate.leave("answered")
+        gate.leave(slot, "answered")
         second.cancel()
         async with asyncio.timeout(60):
             await third
@@ -96,11 +96,11 @@ def test_a_row_that_comes_back_enters_before_one_that_has_not_been_sent(ceiling,
             nonlocal num_waiting
             while True:
                 num_waiting += 1
-                await gate.enter()
+                slot = await gate.enter()
                 num_waiting -= 1
                 await asyncio.sleep(chosen.choice([0.1, 0.2, 0.3]))
                 is_busy = chosen.random() < 0.05
-                gate.leave("busy" if is_busy else "answered")
+                gate.leave(slot, "busy" if is_busy else "answered")
                 if not is_busy:
                     return
                 await gate.pause(chosen.choice([0.1, 0.2]))
@@ -135,9 +135,9 @@ def test_slots_grow_from_64_to_the_ceiling():
 def test_a_stopped_gate_turns_everybody_away_with_the_first_reason():
     first = UserError("the first reason")
 
-    async def all_of_them() -> list[BaseException | None]:
+    async def all_of_them() -> list[object]:
         gate = Gate(1)
-        await gate.enter()
+        slot = await gate.enter()
         waiting = [
             asyncio.create_task(gate.enter()),
             asyncio.create_task(gate.opening()),
@@ -147,7 +147,7 @@ def test_a_stopped_gate_turns_everybody_away_with_the_first_reason():
         gate.stop(first)
         gate.stop(UserError("the second"))
         found = await asyncio.gather(*waiting, gate.enter(), return_exceptions=True)
-        gate.leave("answered")
+        gate.leave(slot, "answered")
         assert gate.in_flight == 0
         return list(found)
 
@@ -168,8 +168,8 @@ def test_a_rate_is_never_below_one_a_second_and_never_starves(outcomes):
         now += wait_s
         now += pacer.wait_s(now)
         assert pacer.wait_s(now) < 1e-6
-        pacer.started(now)
-        pacer.ended(outcome, now)
+        start = pacer.started(now)
+        pacer.ended(start, outcome, now)
         assert pacer.rate_per_s >= 1.0
         assert 0 <= pacer.wait_s(now) <= 2.5 / pacer.rate_per_s
 
@@ -180,25 +180,73 @@ def test_a_share_of_three_percent_of_429_costs_next_to_no_time(seed, share, want
     chosen, pacer, now = random.Random(seed), Pacer(), 0.0
     for _ in range(5_000):
         now += max(1 / wanted_per_s, pacer.wait_s(now))
-        pacer.started(now)
-        pacer.ended("busy" if chosen.random() < share else "answered", now)
+        start = pacer.started(now)
+        pacer.ended(start, "busy" if chosen.random() < share else "answered", now)
     assert now < 1.1 * 5_000 / wanted_per_s
 
 
 def test_a_share_of_three_percent_of_429_sets_no_rate():
     chosen, pacer = random.Random(0), Pacer()
-    for number in range(100_000):
-        pacer.started(number / 500)
-        pacer.ended("busy" if chosen.random() < 0.03 else "answered", number / 500)
+    for each in range(100_000):
+        start = pacer.started(each / 500)
+        pacer.ended(start, "busy" if chosen.random() < 0.03 else "answered", each / 500)
     assert pacer.rate_per_s == math.inf
 
 
 def test_failures_that_are_no_429_set_no_rate():
     pacer = Pacer()
-    for number in range(5_000):
-        pacer.started(number / 100)
-        pacer.ended("failed", number / 100)
+    for each in range(5_000):
+        start = pacer.started(each / 100)
+        pacer.ended(start, "failed", each / 100)
     assert pacer.rate_per_s == math.inf
+
+
+def limited_pacer(now: float) -> Pacer:
+    """A pacer that has met a limit of 50 a second, evenly spaced, and knows of it."""
+    pacer, taken_s = Pacer(), -math.inf
+    until_s = now + 5.0
+    while now < until_s:
+        now += max(pacer.wait_s(now), 1e-3)
+        start = pacer.started(now)
+        is_taken = now - taken_s >= 0.02
+        taken_s = now if is_taken else taken_s
+        pacer.ended(start, "answered" if is_taken else "busy", now)
+    return pacer
+
+
+def test_a_start_that_was_turned_away_gives_its_turn_to_the_next_and_that_one_to_nobody():
+    pacer, now = limited_pacer(100.0), 106.0
+    spacing_s = 1 / pacer.rate_per_s
+    assert pacer.wait_s(now) == 0
+    refused = pacer.started(now)
+    pacer.ended(refused, "busy", now + 0.002)
+    assert pacer.wait_s(now + 0.002) == 0
+    again = pacer.started(now + 0.002)
+    pacer.ended(again, "busy", now + 0.004)
+    assert pacer.wait_s(now + 0.004) == pytest.approx(spacing_s - 0.002)
+
+
+def test_a_refusal_that_comes_after_others_have_started_gives_no_turn():
+    pacer = limited_pacer(100.0)
+    refused = pacer.started(106.0)
+    pacer.started(106.1)
+    pacer.ended(refused, "busy", 106.1)
+    assert pacer.wait_s(106.1) == pytest.approx(1 / pacer.rate_per_s)
+
+
+def test_refusals_of_starts_from_before_a_change_of_rate_do_not_count():
+    pacer = Pacer()
+    starts = [pacer.started(100.0 + number / 1_000) for number in range(200)]
+    for start in starts[:60]:
+        pacer.ended(start, "busy", 100.3)
+    assert pacer.rate_per_s < math.inf
+    pacer.ended(pacer.started(101.5), "answered", 101.5)
+    found = pacer.rate_per_s
+    for start in starts[60:]:
+        pacer.ended(start, "busy", 101.6)
+    for number in range(20):
+        pacer.ended(pacer.started(102 + number / 20), "answered", 102 + number / 20)
+    assert pacer.rate_per_s >= found
 
 
 @pytest.mark.parametrize("limit_per_s", [2, 10, 50, 400])
@@ -211,10 +259,10 @@ def test_a_rate_settles_near_the_limit(limit_per_s):
         if int(now) != second:
             second, in_second = int(now), 0
             rates.append(pacer.rate_per_s)
-        pacer.started(now)
+        start = pacer.started(now)
         in_second += 1
         taken += in_second <= limit_per_s
-        pacer.ended("answered" if in_second <= limit_per_s else "busy", now)
+        pacer.ended(start, "answered" if in_second <= limit_per_s else "busy", now)
     assert taken >= 0.9 * limit_per_s * 120
     settled = rates[20:]
     assert 0.9 * limit_per_s <= sum(settled) / len(settled) <= 1.5 * limit_per_s + 1

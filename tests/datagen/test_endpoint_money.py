@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import re
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -77,6 +78,10 @@ def test_the_cap_holds_in_mid_flight_and_a_raised_one_finishes_without_paying_tw
     assert server.ledger()["billed_again"] == 0
     usd = billed_usd(server, folder)
     assert f"100 rows, 0 rejects, {usd:.2f} USD -> build" in ran.stdout
+    shown = (
+        rf"rows: 100/100 \(100%\), \d+/s, .* in flight, 429: 0, {usd:.2f} USD of about {usd:.2f}"
+    )
+    assert re.search(rf"^{shown}, cache \d+%$", ran.stderr, re.MULTILINE)
 
 
 def test_replies_that_were_lost_or_report_nothing_count_at_their_worst(

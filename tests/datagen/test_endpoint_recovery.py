@@ -18,6 +18,7 @@ from vargpt_datagen.endpoint.completion import Completion, Usage
 from vargpt_datagen.endpoint.gate import Gate
 from vargpt_datagen.endpoint.key import MASK, Key, key_in
 from vargpt_datagen.endpoint.money import Budget
+from vargpt_datagen.endpoint.session import Session
 from vargpt_datagen.endpoint.writer import EndpointWriter
 from vargpt_datagen.reply import Reply
 from vargpt_schema import UserError
@@ -146,13 +147,34 @@ def test_a_reply_dearer_than_its_worst_case_is_kept_and_stops_a_capped_run():
     assert asyncio.run(run()).usd == pytest.approx(0.065)
 
 
+def test_the_display_projects_the_cost_of_all_rows_and_tells_of_trouble():
+    async def shown() -> str:
+        endpoint = endpoint_of("http://127.0.0.1:1/v1", "m", "1,2")
+        assert endpoint.tariff
+        gate = Gate(100)
+        budget = Budget(endpoint.tariff, cap_usd=9.0, earlier_usd=0.5, note_at_risk=lambda _: None)
+        client = cast(Client, DearClient())
+        writer = EndpointWriter(endpoint, client, gate, budget, max_output_tokens=160)
+        await gate.enter()
+        writer.traffic.busy, writer.traffic.failed = 1_200, 3
+        writer.traffic.prompt_tokens, writer.traffic.cached_tokens = 1_000, 250
+        writer.traffic.last_failure = "HTTP 503: asleep"
+        writer.traffic.last_answer_s = gate.now() - 11
+        return Session(writer, gate, budget).note(10, 40)
+
+    assert asyncio.run(shown()) == (
+        "1 in flight, 429: 1,200, failed: 3, 0.50 USD of about 2.00, cache 25%, "
+        "no answer lately: HTTP 503: asleep"
+    )
+
+
 def test_a_capped_run_sends_eight_requests_until_the_first_answer():
     async def run() -> int:
         gate = Gate(100, probes=True)
         entering = [asyncio.create_task(gate.enter()) for _ in range(100)]
         await asyncio.sleep(0.01)
         probes = gate.in_flight
-        gate.leave("answered")
+        gate.leave(1, "answered")
         await asyncio.sleep(0.01)
         assert gate.in_flight > probes
         for task in entering:

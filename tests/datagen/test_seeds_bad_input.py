@@ -118,6 +118,15 @@ def test_a_model_that_writes_no_lists_ends_the_run_after_four_calls_of_a_kind(tm
     assert line.endswith("is kept. Choose another --model or --seed in a new folder.")
 
 
+def test_a_host_that_refused_everything_can_be_mended_and_the_same_command_goes_on(tmp_path: Path):
+    with running_server("--content-file", good_replies(tmp_path, 12), "--latency-s", 0) as server:
+        server.configure(status=400)
+        line = refusal(make_seeds(server, "--count", 10, cwd=tmp_path))
+        assert "dropped so far: refused 4" in line
+        server.configure(status=None)
+        expect_built(make_seeds(server, "--count", 10, cwd=tmp_path))
+
+
 def test_a_run_stops_below_its_cap_and_goes_on_when_the_cap_is_raised(tmp_path: Path):
     replies = good_replies(tmp_path, 30)
     with running_server("--latency-s", 0, "--content-file", replies) as server:

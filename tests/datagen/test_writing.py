@@ -36,11 +36,11 @@ class GatedWriter:
         self._gate = gate
 
     async def complete(self, body: bytes) -> Reply:
-        await self._gate.enter()
+        slot = await self._gate.enter()
         try:
             return await self._writer.complete(body)
         finally:
-            self._gate.leave("answered")
+            self._gate.leave(slot, "answered")
 
 
 def write(writer, journal_path: Path, *, rows: int = ROWS, in_flight: int = 4) -> Written:

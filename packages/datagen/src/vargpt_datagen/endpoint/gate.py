@@ -10,6 +10,7 @@ from vargpt_datagen.endpoint.pacer import Outcome, Pacer
 _FIRST_SLOTS = 64
 _DOUBLING_S = 0.25
 _MOST_DOUBLINGS = 20
+_TIMER_S = 0.001  # a timer may be so late, which is a lot where requests must be evenly spaced
 _PROBES = 8  # slots until the first answer, where more could cost more than is allowed
 
 
@@ -23,9 +24,9 @@ class Gate:
         self._probes = probes
         self._slots = min(_PROBES if probes else _FIRST_SLOTS, ceiling)
         self._opened_at: float | None = None
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[asyncio.Future[int]] = deque()
         self._opening: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         self._paused = 0
         self._stopped_by: Exception | None = None
         self._is_stopped = asyncio.Event()
@@ -38,28 +39,30 @@ class Gate:
     async def wait_stopped(self) -> None:
         await self._is_stopped.wait()
 
-    async def enter(self) -> None:
-        """Take a slot, waiting for one in turn; raises what the gate was stopped with."""
+    async def enter(self) -> int:
+        """Take a slot, waiting for one in turn; its number, to be given to `leave`.
+
+        Raises what the gate was stopped with.
+        """
         self.expect_open()
         now = self.now()
         if not self._waiting and self._wait_s(now) == 0:
-            self._take(now)
-            return
+            return self._take(now)
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         self._admit()
         try:
-            await turn
+            return await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
                 self.in_flight -= 1  # it was let in, and will not come
                 self._admit()
             raise
 
-    def leave(self, outcome: Outcome) -> None:
+    def leave(self, number: int, outcome: Outcome) -> None:
         """Give the slot back."""
         self.in_flight -= 1
-        self.pacer.ended(outcome, self.now())
+        self.pacer.ended(number, outcome, self.now())
         if self._probes and outcome == "answered":
             self._probes = False
             self._opened_at = self.now()
@@ -121,11 +124,11 @@ class Gate:
             self._slots = int(min(self.ceiling, _FIRST_SLOTS * 2**doublings))
         return self._slots
 
-    def _take(self, now: float) -> None:
+    def _take(self, now: float) -> int:
         if self._opened_at is None:
             self._opened_at = now
         self.in_flight += 1
-        self.pacer.started(now)
+        return self.pacer.started(now)
 
     def _admit(self) -> None:
         """Let in who may enter now, and set a timer for who may later."""
@@ -134,14 +137,15 @@ class Gate:
         while self._waiting and self._wait_s(now) == 0:
             turn = self._waiting.popleft()
             if not turn.done():
-                self._take(now)
-                turn.set_result(None)
+                turn.set_result(self._take(now))
         if self._may_open(now):
             self._open()
         elif (self._waiting or self._opening) and self._timer is None:
             wait_s = self._wait_s(now)
             if 0 < wait_s < float("inf"):
-                self._timer = loop.call_later(wait_s, self._on_timer)
+                early_s = _TIMER_S if self.pacer.is_even else 0.0
+                # The rest is waited for in turns of the loop.
+                self._timer = loop.call_later(max(wait_s - early_s, 0.0), self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None

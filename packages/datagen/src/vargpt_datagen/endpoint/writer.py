@@ -124,7 +124,7 @@ class EndpointWriter:
         return await retrying(send)
 
     async def _send(self, body: bytes, tries: _Tries) -> Reply:
-        await self._gate.enter()
+        slot = await self._gate.enter()
         outcome: Outcome = "failed"
         reserved_usd = 0.0
         is_sent = False
@@ -169,7 +169,7 @@ class EndpointWriter:
         finally:
             if self._budget and outcome != "answered" and reserved_usd:
                 self._budget.settle(reserved_usd, 0.0)
-            self._gate.leave(outcome)
+            self._gate.leave(slot, outcome)
 
     def _paid(self, completion: Completion, reserved_usd: float) -> Reply:
         usage = completion.usage

@@ -50,6 +50,7 @@ def asked_seeds(seeds: SeedsToWrite, folder: BuildFolder) -> Iterator[Asked]:
         if journal.was_empty and any(folder.replies.glob("*.parquet")):
             # .work was deleted, as may be done once published: what was paid for is still here.
             journal.take_over(REPLIES.records(folder.replies))
+        journal.forget_lone_refusals()
         with progress("seeds") as show:
             pools = asyncio.run(_written(seeds, journal, show))
         rejected = sum((pool.rejected for pool in pools.values()), Counter[str]())
