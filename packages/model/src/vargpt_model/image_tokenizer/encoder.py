@@ -12,7 +12,6 @@ from vargpt_model.image_tokenizer.layers import (
     AttentionBlock,
     Downsample,
     ResBlock,
-    channels_last,
 )
 
 
@@ -82,7 +81,7 @@ class Encoder(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(N, 3, 16H, 16W) in [-1, 1] -> (N, code_dim, H, W)"""
-        h = self.conv_in(channels_last(pixels))
+        h = self.conv_in(pixels)
         for level in self.down:
             h = level(h)
         h = self.mid(h)

@@ -1,15 +1,9 @@
 """Layers of the convolutional encoder and decoder. N images, C channels, H x W positions."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 NORM_EPS = 1e-6
-
-
-def channels_last(x: Tensor) -> Tensor:
-    """(N, C, H, W) stored as NHWC, which convolutions need not rearrange and keep for the next."""
-    return x.contiguous(memory_format=torch.channels_last)
 
 
 class ResBlock(nn.Module):

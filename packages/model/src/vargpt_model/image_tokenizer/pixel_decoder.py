@@ -8,13 +8,7 @@ from torch import Tensor, nn
 
 from vargpt_model.image_tokenizer.config import ImageTokenizerConfig
 from vargpt_model.image_tokenizer.encoder import MiddleBlocks
-from vargpt_model.image_tokenizer.layers import (
-    NORM_EPS,
-    AttentionBlock,
-    ResBlock,
-    Upsample,
-    channels_last,
-)
+from vargpt_model.image_tokenizer.layers import NORM_EPS, AttentionBlock, ResBlock, Upsample
 
 
 class DecoderLevel(nn.Module):
@@ -80,7 +74,7 @@ class PixelDecoder(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, code_dim, H, W) -> (N, 3, 16H, 16W)"""
-        h = self.mid(self.conv_in(channels_last(features)))
+        h = self.mid(self.conv_in(features))
         for level in reversed(self.up):
             h = level(h)
         return self.conv_out(F.silu(self.norm_out(h), inplace=True))
