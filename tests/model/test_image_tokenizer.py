@@ -189,14 +189,14 @@ assert [setting.fp32_precision for setting in SETTINGS] == before
 def test_features_of_large_images_are_exact_to_float32():
     encoder = golden.seeded_tokenizer(
         ImageTokenizerConfig(
-            vocab_size=4, code_dim=8, base_channels=16, num_norm_groups=8, patch_nums=TEN_SCALES
+            vocab_size=4, code_dim=8, base_channels=8, num_norm_groups=8, patch_nums=TEN_SCALES
         ),
         seed=0,
     ).encoder
     torch.manual_seed(0)
-    pixels = torch.rand(1, 3, 256, 256) * 2 - 1
-    found = encoder(pixels)
-    assert_close(found, encoder.double()(pixels.double()), 8e-6)
+    bright = torch.rand(1, 3, 256, 256) / 4 + 0.7  # a mean far from 0 tries the norms
+    found = encoder(bright)
+    assert_close(found, encoder.double()(bright.double()), 1e-5)
 
 
 def test_codebook_use_forgets_slowly_and_counts_rows_above_eight_percent_of_an_even_share():
