@@ -85,6 +85,16 @@ def test_other_forms_of_decoder_are_read_off_too(tmp_path, shared_adaln, qk_norm
     assert load_visual_decoder(tmp_path / "var.pth").config == config
 
 
+def test_a_width_that_heads_of_64_channels_do_not_fill_is_refused(tmp_path):
+    config = VisualDecoderConfig(
+        num_layers=1, hidden_dim=32, num_heads=1, vocab_size=8, patch_nums=(1, 3), qk_norm=False
+    )
+    save(VisualDecoder(config).state_dict(), tmp_path / "var.pth")
+    with pytest.raises(UserError, match="width 32 is no multiple of 64"):
+        load_visual_decoder(tmp_path / "var.pth")
+    assert load_visual_decoder(tmp_path / "var.pth", config).config == config
+
+
 def changed(**changes: torch.Tensor | None) -> dict[str, torch.Tensor]:
     state = {**tiny_tokenizer().state_dict(), **changes}
     return {name: tensor for name, tensor in state.items() if tensor is not None}
@@ -98,6 +108,10 @@ def changed(**changes: torch.Tensor | None) -> dict[str, torch.Tensor]:
         (
             {"quant_conv.bias": torch.zeros(9)},
             r"of another shape quant_conv.bias \(9,\) instead of \(8,\)",
+        ),
+        (
+            {"quant_conv.bias": torch.zeros(8, dtype=torch.int64)},
+            "of another type found: quant_conv.bias torch.int64 instead of torch.float32",
         ),
     ],
 )
@@ -159,6 +173,23 @@ def test_a_truncated_file_is_refused_in_one_line(tmp_path, suffix, kept_bytes):
     with pytest.raises(UserError, match="Download the file again") as caught:
         read_tensors(path)
     assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kept_bytes", [24, 40, 200, 500])
+def test_a_truncated_file_of_the_old_format_is_refused_too(tmp_path, kept_bytes):
+    path = tmp_path / "vae.pth"
+    torch.save({"weight": torch.zeros(40)}, path, _use_new_zipfile_serialization=False)
+    path.write_bytes(path.read_bytes()[:kept_bytes])
+    with pytest.raises(UserError, match="Download the file again"):
+        read_tensors(path)
+
+
+@pytest.mark.parametrize("content", [b"<html>404</html>", b"hello world", b"\x80\x04."])
+def test_other_files_are_refused_in_one_line(tmp_path, content):
+    (tmp_path / "vae.pth").write_bytes(content)
+    with pytest.raises(UserError, match="a state dict was expected") as caught:
+        read_tensors(tmp_path / "vae.pth")
     assert "\n" not in str(caught.value)
 
 

@@ -1,14 +1,16 @@
 """What holds for image tokenizers of every size and setting."""
 
 import itertools
+import subprocess
+import sys
 
 import pytest
 import torch
 import torch.nn.functional as F
 
+from tests.model import golden
 from tests.model.golden import assert_close, tiny_pixels, tiny_tokenizer
 from vargpt_model import ImageTokenizer, ImageTokenizerConfig
-from vargpt_model.image_tokenizer.precision import full_float32
 
 TEN_SCALES = (1, 2, 3, 4, 5, 6, 8, 10, 13, 16)
 SETTINGS = [
@@ -101,10 +103,42 @@ def test_codes_outside_the_codebook_are_refused():
         tokenizer.decode(codes)
 
 
-@pytest.mark.parametrize("patch_nums", [(1, 2, 2), (2, 1), (0, 1), (4,), ()])
+@torch.no_grad()
+def test_the_first_scales_alone_decode_to_a_coarser_image():
+    tokenizer = tiny_tokenizer()
+    codes = tokenizer.encode(tiny_pixels())
+    assert_close(tokenizer.decode(codes[:2]), tokenizer.decode_each_scale(codes)[1], 1e-6)
+
+
+@pytest.mark.parametrize("sizes", [[], [4], [1, 4, 9, 15], [1, 4, 9, 16, 25]])
+def test_codes_of_other_sizes_than_the_scales_are_refused(sizes):
+    codes = [torch.zeros(1, size, dtype=torch.int64) for size in sizes]
+    with pytest.raises(ValueError, match=r"codes found, they do not fit patch_nums \(1, 2, 3, 4\)"):
+        tiny_tokenizer().decode(codes)
+
+
+def test_no_codes_give_no_teacher_forcing_features():
+    none = torch.zeros(2, 0, dtype=torch.int64)
+    assert tiny_tokenizer().quantize.teacher_forcing_features(none).shape == (2, 0, 8)
+
+
+def test_codes_that_end_within_a_scale_are_refused():
+    codes = torch.zeros(2, 4, dtype=torch.int64)
+    with pytest.raises(ValueError, match="4 codes found: they must end with a scale"):
+        tiny_tokenizer().quantize.teacher_forcing_features(codes)
+
+
+@pytest.mark.parametrize(
+    "patch_nums", [(1, 2, 2), (2, 1), (0, 1), (4,), (), (1, 2.5), ("1", "2"), (None, 2)]
+)
 def test_patch_nums_that_do_not_rise_are_refused(patch_nums):
     with pytest.raises(ValueError, match="patch_nums must be two or more sides that rise"):
         ImageTokenizerConfig(patch_nums=patch_nums)
+
+
+def test_lists_of_sizes_make_the_configuration_that_tuples_make():
+    from_json = ImageTokenizerConfig(patch_nums=[1, 2], channel_multipliers=[1, 2])  # pyright: ignore
+    assert from_json == ImageTokenizerConfig(patch_nums=(1, 2), channel_multipliers=(1, 2))
 
 
 def test_training_reaches_every_parameter():
@@ -124,17 +158,45 @@ def test_autocast_changes_no_code():
     assert all(torch.equal(a, b) for a, b in zip(plain, under_autocast, strict=True))
 
 
-def test_full_float32_turns_tf32_off_and_back_on():
-    torch.backends.cudnn.allow_tf32 = True
-    torch.backends.cuda.matmul.allow_tf32 = True
-    try:
-        with full_float32(torch.device("cpu")):
-            assert not torch.backends.cudnn.allow_tf32
-            assert not torch.backends.cuda.matmul.allow_tf32
-        assert torch.backends.cudnn.allow_tf32
-        assert torch.backends.cuda.matmul.allow_tf32
-    finally:
-        torch.backends.cuda.matmul.allow_tf32 = False
+# A process of its own each: torch's settings cannot be put back to "never set".
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "",
+        "torch.set_float32_matmul_precision('medium')",
+        "torch.backends.cuda.matmul.allow_tf32 = True",
+        "from transformers.utils import enable_tf32; enable_tf32(True)",
+    ],
+)
+def test_full_float32_turns_lower_precision_off_and_back_on(setting):
+    program = f"""
+import torch
+{setting}
+from vargpt_model.image_tokenizer.precision import SETTINGS, full_float32
+before = [setting.fp32_precision for setting in SETTINGS]
+assert "tf32" in before
+with full_float32(torch.device("cpu")):
+    assert [setting.fp32_precision for setting in SETTINGS] == 4 * ["ieee"]
+assert [setting.fp32_precision for setting in SETTINGS] == before
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+
+
+@torch.no_grad()
+def test_features_of_large_images_are_exact_to_float32():
+    encoder = golden.seeded_tokenizer(
+        ImageTokenizerConfig(
+            vocab_size=4, code_dim=8, base_channels=8, num_norm_groups=8, patch_nums=TEN_SCALES
+        ),
+        seed=0,
+    ).encoder
+    torch.manual_seed(0)
+    bright = torch.rand(1, 3, 256, 256) / 4 + 0.7  # a mean far from 0 tries the norms
+    found = encoder(bright)
+    assert_close(found, encoder.double()(bright.double()), 1e-5)
 
 
 def test_codebook_use_forgets_slowly_and_counts_rows_above_eight_percent_of_an_even_share():

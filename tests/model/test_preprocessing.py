@@ -70,6 +70,12 @@ def test_an_empty_image_is_refused():
         as_rgb(Image.new("RGB", (0, 3)), "a.png")
 
 
+def test_a_strip_that_would_fill_the_memory_when_enlarged_is_refused():
+    with pytest.raises(UserError, match=r"a\.png: an image of 1 x 101 pixels found"):
+        as_rgb(Image.new("RGB", (1, 101)), "a.png")
+    assert as_rgb(Image.new("RGB", (1, 100)), "a.png").size == (1, 100)
+
+
 def jpeg() -> bytes:
     file = io.BytesIO()
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)

@@ -76,6 +76,23 @@ def test_the_best_logit_always_stays_and_kept_ones_are_unchanged(values, top_k, 
     assert found.max() == logits.max()
 
 
+def test_top_p_of_one_keeps_every_code_although_float32_cannot_add_them_up():
+    torch.manual_seed(0)
+    logits = torch.randn(8, 4096) * 3
+    assert filtered_logits(logits, top_p=1.0).isfinite().all()
+
+
+@pytest.mark.parametrize("top_p", [0.5, 0.95, 0.999])
+def test_top_p_keeps_what_it_keeps_in_float64(top_p):
+    torch.manual_seed(0)
+    logits = torch.randn(100, 4096) * 3
+    falling, order = logits.double().sort(dim=-1, descending=True)
+    shares = falling.softmax(dim=-1)
+    kept = torch.zeros_like(logits, dtype=torch.bool)
+    kept.scatter_(-1, order, shares.cumsum(dim=-1) - shares < top_p)
+    assert torch.equal(filtered_logits(logits, top_p=top_p).isfinite(), kept)
+
+
 def test_gumbel_softmax_with_given_noise():
     tensors = vectors("top_k_top_p")
     found = soft_codes(

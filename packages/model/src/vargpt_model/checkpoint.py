@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -78,10 +77,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         ) from error
     except pickle.UnpicklingError as error:
         raise UserError(
-            f"{path}: a pickle with more than tensors in it found, a state dict was expected; "
-            f"unpickling it could run code, so it was not read. {DOWNLOAD_AGAIN}"
+            f"{path}: a pickle with more than tensors in it, or no weights at all, found, a state "
+            f"dict was expected; unpickling it could run code, so it was not read. {DOWNLOAD_AGAIN}"
         ) from error
-    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except Exception as error:  # damaged bytes lead torch's reader to errors of any type
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
             f"{path}: a file that is cut off or no file of weights found ({reason}), "
@@ -119,7 +118,17 @@ def expect_same_tensors(own: Mapping[str, Tensor], found: Mapping[str, Tensor], 
 
 
 def _filled(module: ModuleT, tensors: Mapping[str, Tensor], path: Path) -> ModuleT:
-    expect_same_tensors(module.state_dict(), tensors, path)
+    own = module.state_dict()
+    expect_same_tensors(own, tensors, path)
+    other_type = [
+        f"{name} {tensors[name].dtype} instead of {own[name].dtype}"
+        for name in sorted(own)
+        if tensors[name].is_floating_point() != own[name].is_floating_point()
+    ]
+    if other_type:
+        raise UserError(
+            f"{path}: tensors of another type found: {_some(other_type)}. {DOWNLOAD_AGAIN}"
+        )
     module.load_state_dict(tensors, assign=True)
     return module.eval()
 
@@ -136,6 +145,8 @@ def _config_of(tensors: Mapping[str, Tensor], path: Path) -> VisualDecoderConfig
         vocab_size, hidden_dim = tensors["head.weight"].shape
         scale_sizes = tensors["lvl_1L"].flatten().bincount().tolist()
         temperatures = tensors.get("blocks.0.attn.scale_mul_1H11")
+        if temperatures is None and hidden_dim % VAR_HEAD_DIM:
+            raise ValueError(f"width {hidden_dim} is no multiple of {VAR_HEAD_DIM}")
         return VisualDecoderConfig(
             num_layers=num_layers,
             hidden_dim=hidden_dim,
@@ -151,7 +162,7 @@ def _config_of(tensors: Mapping[str, Tensor], path: Path) -> VisualDecoderConfig
             qk_norm=temperatures is not None,
             drop_path=0.1 * num_layers / 24,
         )
-    except (KeyError, ValueError, IndexError) as error:
+    except (KeyError, ValueError, IndexError, ArithmeticError, RuntimeError) as error:
         raise UserError(
             f"{path}: no visual decoder found ({error}), tensors like those of var_d30.pth were "
             "expected. Give such a file, or its configuration."

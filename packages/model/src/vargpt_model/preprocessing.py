@@ -16,8 +16,12 @@ from torch import Tensor
 from vargpt_schema.errors import UserError
 
 RESIZE_RATIO = 1.125
-# Modes whose conversion to RGB keeps what a viewer shows. Others (I;16, F, ...) would be clipped.
+# Modes whose conversion to RGB keeps their colours (transparency is dropped, as by VAR). Others
+# (I;16, F, ...) would be clipped.
 CONVERTIBLE_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
+
+# A longer strip, its shorter side enlarged to the target, would fill the memory.
+MAX_ASPECT_RATIO = 100
 
 
 class Crop(NamedTuple):
@@ -30,8 +34,8 @@ class Crop(NamedTuple):
 def open_image(source: Path | bytes, name: str | None = None) -> Image.Image:
     """An RGB image from a file or its bytes; `name` says in errors whose bytes they are.
 
-    UserError for unreadable files, decompression bombs, empty images, and modes that RGB cannot
-    hold.
+    UserError for unreadable files, decompression bombs, empty images, strips longer than
+    `MAX_ASPECT_RATIO`, and modes that RGB cannot hold.
     """
     where = name or (str(source) if isinstance(source, Path) else "image")
     try:
@@ -44,6 +48,7 @@ def open_image(source: Path | bytes, name: str | None = None) -> Image.Image:
         OSError,
         SyntaxError,
         ValueError,
+        RuntimeError,
         Image.DecompressionBombError,
     ) as error:
         raise UserError(
@@ -53,11 +58,16 @@ def open_image(source: Path | bytes, name: str | None = None) -> Image.Image:
 
 
 def as_rgb(image: Image.Image, name: str) -> Image.Image:
-    """The image in RGB; UserError for an empty one or a mode whose values RGB would clip."""
+    """The image in RGB; UserError for an empty one, a long strip, a mode that RGB would clip."""
     if not image.width or not image.height:
         raise UserError(
             f"{name}: an image of {image.width} x {image.height} pixels found, at least 1 x 1 was "
             "expected. Replace or remove it."
+        )
+    if max(image.size) > MAX_ASPECT_RATIO * min(image.size):
+        raise UserError(
+            f"{name}: an image of {image.width} x {image.height} pixels found, sides within a "
+            f"ratio of {MAX_ASPECT_RATIO} were expected. Replace or remove it."
         )
     if image.mode not in CONVERTIBLE_MODES:
         raise UserError(

@@ -22,15 +22,15 @@ def filtered_logits(logits: Tensor, *, top_k: int = 0, top_p: float = 0.0) -> Te
             return logits
         kth = logits.topk(top_k, dim=-1).values[..., -1:]
         return logits.masked_fill(logits < kth, -torch.inf)
-    falling, order = logits.sort(dim=-1, descending=True)
+    rising, order = logits.sort(dim=-1)
     if top_k > 0:
-        falling = falling.masked_fill(falling < falling[..., top_k - 1, None], -torch.inf)
-    probabilities = falling.softmax(dim=-1)
-    before = probabilities.cumsum(dim=-1) - probabilities
-    dropped = before >= top_p
-    dropped[..., 0] = False
-    falling = falling.masked_fill(dropped, -torch.inf)
-    return torch.empty_like(logits).scatter_(-1, order, falling)
+        rising = rising.masked_fill(rising < rising[..., -top_k, None], -torch.inf)
+    # Added up from the small end, as VAR does: behind the large ones float32 loses the small, and
+    # top_p = 1 would drop hundreds of codes.
+    dropped = rising.softmax(dim=-1).cumsum(dim=-1) <= 1 - top_p
+    dropped[..., -1] = False
+    rising = rising.masked_fill(dropped, -torch.inf)
+    return torch.empty_like(logits).scatter_(-1, order, rising)
 
 
 def row_generators(seeds: Sequence[int], device: torch.device) -> list[torch.Generator]:

@@ -22,11 +22,13 @@ def scale_ranges(patch_nums: Sequence[int]) -> list[tuple[int, int]]:
 
 
 def checked_patch_nums(patch_nums: Sequence[int]) -> PatchNums:
-    """`patch_nums` as a tuple; ValueError unless they are at least two and rise from 1 or more."""
+    """`patch_nums` as a tuple; ValueError unless two or more whole numbers rise from 1 or more."""
     sides = tuple(patch_nums)
-    rises = all(left < right for left, right in pairwise(sides))
-    if len(sides) < 2 or sides[0] < 1 or not rises:
+    whole = all(isinstance(side, int) for side in sides)
+    rises = whole and all(left < right for left, right in pairwise(sides))
+    if len(sides) < 2 or not rises or sides[0] < 1:
         raise ValueError(
-            f"patch_nums must be two or more sides that rise from 1 or more, got {sides}"
+            "patch_nums must be two or more sides that rise from 1 or more, all whole numbers, "
+            f"got {sides}"
         )
     return sides

@@ -25,7 +25,9 @@ class ImageTokenizerConfig:
     commitment_weight: float = 0.25  # beta of the training loss
 
     def __post_init__(self) -> None:
-        checked_patch_nums(self.patch_nums)
+        # JSON gives lists.
+        object.__setattr__(self, "patch_nums", checked_patch_nums(self.patch_nums))
+        object.__setattr__(self, "channel_multipliers", tuple(self.channel_multipliers))
 
     @property
     def downsampling(self) -> int:

@@ -14,7 +14,7 @@ from vargpt_model.image_tokenizer.encoder import Encoder
 from vargpt_model.image_tokenizer.pixel_decoder import PixelDecoder
 from vargpt_model.image_tokenizer.precision import full_float32
 from vargpt_model.image_tokenizer.quantizer import MultiScaleQuantizer
-from vargpt_model.scales import scale_ranges
+from vargpt_model.scales import checked_patch_nums, scale_ranges
 
 
 class Reconstruction(NamedTuple):
@@ -67,8 +67,12 @@ class ImageTokenizer(nn.Module):
 
     @torch.no_grad()
     def decode(self, code_ids: Sequence[Tensor], patch_nums: Sequence[int] | None = None) -> Tensor:
-        """Images of the codes of all scales: S times (N, p * p) -> (N, 3, 16H, 16H) in [-1, 1]"""
-        self._expect_codes(code_ids)
+        """Images of the codes of all scales: S times (N, p * p) -> (N, 3, 16H, 16H) in [-1, 1]
+
+        Fewer scales give a coarser image. ValueError for codes outside the codebook, and for
+        numbers of codes that are not those of `patch_nums` (default: the configuration's).
+        """
+        self._expect_codes(code_ids, patch_nums)
         return self.decode_features(self.quantize.f_hats(code_ids, patch_nums)[-1])
 
     @torch.no_grad()
@@ -76,7 +80,7 @@ class ImageTokenizer(nn.Module):
         self, code_ids: Sequence[Tensor], *, at_own_size: bool = False
     ) -> list[Tensor]:
         """What the first 1, 2, ..., S scales show; at their own, growing sizes if asked."""
-        self._expect_codes(code_ids)
+        self._expect_codes(code_ids, None)
         quantizer = self.quantize
         sums = quantizer.growing_f_hats(code_ids) if at_own_size else quantizer.f_hats(code_ids)
         return [self.decode_features(f_hat) for f_hat in sums]
@@ -91,7 +95,11 @@ class ImageTokenizer(nn.Module):
         rebuilt = self.decoder(self.post_quant_conv(quantized.f_hat))
         return Reconstruction(rebuilt, quantized.loss, quantized.code_ids)
 
-    def _expect_codes(self, code_ids: Sequence[Tensor]) -> None:
+    def _expect_codes(self, code_ids: Sequence[Tensor], patch_nums: Sequence[int] | None) -> None:
+        sides = checked_patch_nums(patch_nums or self.config.patch_nums)
+        found = [ids.shape[1] for ids in code_ids]
+        if not found or found != [side * side for side in sides][: len(found)]:
+            raise ValueError(f"scales of {found} codes found, they do not fit patch_nums {sides}")
         for scale, ids in enumerate(code_ids):
             if ids.numel() and not 0 <= int(ids.min()) <= int(ids.max()) < self.config.vocab_size:
                 raise ValueError(

@@ -5,20 +5,29 @@ from contextlib import contextmanager
 
 import torch
 
+# Settings of matrix products and convolutions, on GPUs and on processors.
+SETTINGS = (
+    torch.backends.cuda.matmul,
+    torch.backends.cudnn.conv,  # pyright: ignore[reportAttributeAccessIssue]
+    torch.backends.mkldnn.matmul,  # pyright: ignore[reportAttributeAccessIssue]
+    torch.backends.mkldnn.conv,  # pyright: ignore[reportAttributeAccessIssue]
+)
+
 
 @contextmanager
 def full_float32(device: torch.device) -> Iterator[None]:
     """Run in float32 with full mantissas.
 
     Nearest-code decisions flip under bf16 and TF32, and cuDNN uses TF32 unless told not to.
+    `allow_tf32` is left alone: torch refuses to read it once a process uses `fp32_precision`, as
+    transformers' `Trainer` does with `tf32`.
     """
-    matmul_tf32 = torch.backends.cuda.matmul.allow_tf32
+    before = [setting.fp32_precision for setting in SETTINGS]
     try:
-        torch.backends.cuda.matmul.allow_tf32 = False
-        with (
-            torch.autocast(device.type, enabled=False),
-            torch.backends.cudnn.flags(allow_tf32=False),
-        ):
+        for setting in SETTINGS:
+            setting.fp32_precision = "ieee"
+        with torch.autocast(device.type, enabled=False):
             yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32 = matmul_tf32
+        for setting, precision in zip(SETTINGS, before, strict=True):
+            setting.fp32_precision = precision

@@ -134,12 +134,19 @@ class MultiScaleQuantizer(CodebookUse):
         """(N, L') ids, whole scales from the first -> (N, next scales' codes, C) decoder inputs.
 
         Scale k + 1 is fed the sum of scales 0..k, brought down to its size; the first scale is fed
-        nothing and the codes of the last are not used, so ids of all L codes give L - p_0^2 rows.
+        nothing and the codes of the last are not used, so ids of all L codes give L - p_0^2 rows,
+        and no ids give none. ValueError for ids that end within a scale.
         """
+        ranges, length = scale_ranges(self.patch_nums), code_ids.shape[1]
+        if length and length not in {end for _, end in ranges}:
+            raise ValueError(
+                f"{length} codes found: they must end with a scale of patch_nums {self.patch_nums}"
+            )
         with full_float32(code_ids.device):
-            rows, f_hat = [], self.no_codes(len(code_ids))
-            for scale, (start, end) in enumerate(scale_ranges(self.patch_nums)[:-1]):
-                if end > code_ids.shape[1]:
+            f_hat = self.no_codes(len(code_ids))
+            rows = [f_hat.new_zeros(len(code_ids), 0, self.config.code_dim)]
+            for scale, (start, end) in enumerate(ranges[:-1]):
+                if end > length:
                     break
                 f_hat = f_hat + self._contribution(code_ids[:, start:end], scale, self.patch_nums)
                 rows.append(self.next_features(f_hat, scale))

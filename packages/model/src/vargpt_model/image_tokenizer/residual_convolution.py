@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-IDENTITY_BELOW = 1e-6  # a smaller ratio means no convolution at all
+IDENTITY_UP_TO = 1e-6  # so small a ratio means no convolution at all
 
 
 class ResidualConvolution(nn.Conv2d):
@@ -28,7 +28,7 @@ class ResidualConvolutions(nn.Module):
         super().__init__()
         self.num_phi = num_phi or num_scales
         convolutions = [
-            nn.Identity() if abs(ratio) < IDENTITY_BELOW else ResidualConvolution(channels, ratio)
+            nn.Identity() if abs(ratio) <= IDENTITY_UP_TO else ResidualConvolution(channels, ratio)
             for _ in range(self.num_phi)
         ]
         if num_phi == 0:

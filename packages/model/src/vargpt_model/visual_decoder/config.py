@@ -27,7 +27,8 @@ class VisualDecoderConfig:
     condition_dropout: float = 0.1  # share of training samples that lose their class
 
     def __post_init__(self) -> None:
-        checked_patch_nums(self.patch_nums)
+        # JSON gives a list.
+        object.__setattr__(self, "patch_nums", checked_patch_nums(self.patch_nums))
         if self.hidden_dim % self.num_heads:
             raise ValueError(
                 f"hidden_dim must be a multiple of num_heads, got {self.hidden_dim} "

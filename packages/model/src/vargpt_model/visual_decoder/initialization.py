@@ -5,6 +5,7 @@ import math
 import torch
 from torch import nn
 
+from vargpt_model.visual_decoder.block import INITIAL_LOG_TEMPERATURE
 from vargpt_model.visual_decoder.visual_decoder import VisualDecoder
 
 ADALN_GAIN = 0.5
@@ -35,6 +36,8 @@ def initialize(decoder: VisualDecoder, *, gamma_gain: float = 1e-5) -> None:
     for block in decoder.layers:
         block.attn.q_bias.zero_()
         block.attn.v_bias.zero_()
+        if config.qk_norm:
+            block.attn.scale_mul_1H11.fill_(INITIAL_LOG_TEMPERATURE)
         block.attn.proj.weight.mul_(depth_gain)
         block.ffn.fc2.weight.mul_(depth_gain)
         if config.shared_adaln:
