@@ -41,6 +41,7 @@ def small_model(seed: int = 0, **changes: Any) -> Any:
     from vargpt_model.vargpt import VargptForConditionalGeneration
     from vargpt_model.visual_decoder import initialize
 
+    torch.set_num_threads(1)  # small tensors; test processes share the cores
     torch.manual_seed(seed)
     model = VargptForConditionalGeneration(small_config(**changes))
     initialize(model.vargpt_gen, gamma_gain=1.0)

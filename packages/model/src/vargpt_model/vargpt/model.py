@@ -5,7 +5,8 @@ understand of P positions, H LLM width, C decoder width, E code width, V codeboo
 Module names are those of the official checkpoint.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,10 @@ from vargpt_model.vargpt.held_float32 import Float32ImageTokenizer
 from vargpt_model.vargpt.output import VargptOutput
 from vargpt_model.vargpt.projectors import GenerationProjector, UnderstandingProjector
 from vargpt_model.visual_decoder import VisualDecoder, code_cross_entropy, initialize
+
+if TYPE_CHECKING:
+    from vargpt_model.generation import GenerationOptions, Reply
+    from vargpt_model.generation.parts import OnEvent
 
 DUMMY_SCALES = 2  # of the pass without images: enough to reach every parameter
 
@@ -162,6 +167,34 @@ class VargptForConditionalGeneration(PreTrainedModel):
             losses.append(image_loss_weight * output.image_loss)
         output.loss = torch.stack(losses).sum() if losses else None
         return output
+
+    def generate(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        image_code_ids: Tensor | None = None,
+        *,
+        seeds: Sequence[int],
+        options: "GenerationOptions | None" = None,
+        on_event: "OnEvent | None" = None,
+    ) -> "list[Reply]":
+        """Text and images, in order, for each of B prompts; see `vargpt_model.generation`.
+
+        `vargpt_model.generation.answer` takes conversations and gives decoded text.
+        """
+        from vargpt_model.generation import GenerationOptions, generate
+
+        return generate(
+            self,
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            pixel_values=pixel_values,
+            image_code_ids=image_code_ids,
+            seeds=seeds,
+            options=options or GenerationOptions(),
+            on_event=on_event,
+        )
 
     @torch.no_grad()
     def encode_images(self, pixels: Tensor) -> Tensor:
