@@ -109,10 +109,15 @@ def test_condition_row_of_inference_is_a_choice_of_the_configuration(processor):
 
 
 def test_models_made_here_learn_their_null_and_official_ones_use_noise():
-    from vargpt_model.vargpt.presets import preset_7b, preset_small, preset_tiny
+    from vargpt_model.vargpt import VargptConfig
+    from vargpt_model.vargpt.presets import PRESETS
 
-    assert preset_tiny().guidance_null == preset_small().guidance_null == "learned"
-    assert preset_7b().guidance_null == "noise"
+    assert {name: preset().guidance_null for name, preset in PRESETS.items()} == {
+        "tiny": "learned",
+        "small": "learned",
+        "7b": "learned",
+    }
+    assert VargptConfig().guidance_null == "noise"  # what an official folder loads with
 
 
 @pytest.mark.parametrize("mode", ["noise", "none"])

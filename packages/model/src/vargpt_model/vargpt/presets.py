@@ -27,7 +27,7 @@ WORLD_SPECIAL_TOKENS = (
 
 def preset_7b() -> VargptConfig:
     """CLIP-L/14 at 336 px, Vicuna-7B, VAR-d30 at 256 px: the official checkpoint's sizes."""
-    return VargptConfig()
+    return VargptConfig(guidance_null="learned")
 
 
 def preset_small(image_tokenizer: ImageTokenizerConfig | None = None) -> VargptConfig:
@@ -129,6 +129,8 @@ def _world(
         "bos_token_id": ids[BEGIN],
         "eos_token_id": ids[END_OF_TURN],
         "pad_token_id": ids[PAD],
+        # transformers' 0.02 is for widths of thousands.
+        "initializer_range": width**-0.5,
     }
     vision = {
         "hidden_size": vision_width,
@@ -153,4 +155,5 @@ def _world(
         image_gen_end_token_id=ids[IMAGE_GEN_END],
         image_gen_pad_token_id=ids[IMAGE_GEN_PAD],
         guidance_null="learned",
+        initializer_range=width**-0.5,
     )
