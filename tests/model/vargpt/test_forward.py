@@ -290,3 +290,22 @@ def test_positions_at_the_decoder_too_change_what_it_predicts():
         model.vargpt_gen.pos_1LC.add_(1.0)
     after = model(**batch(DRAWS), image_code_ids=codes(1)).code_logits
     assert not torch.allclose(before, after)
+
+
+def test_a_resized_vocabulary_trains_and_keeps_its_old_rows():
+    import torch
+
+    model = small_model()
+    before = model(**batch(TALKS)).text_logits
+    model.resize_token_embeddings(700)
+    assert model.config.text.vocab_size == 700
+    after = model(**batch(TALKS)).text_logits
+    assert after.shape[1] == 700
+    torch.testing.assert_close(after[:, :640], before)
+
+
+def test_losses_in_evaluation_count_the_images(model):
+    assert not model.training
+    output = model(**batch(DRAWS), image_code_ids=codes(1))
+    assert output.image_loss > 0
+    assert output.loss > output.text_loss

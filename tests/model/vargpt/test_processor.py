@@ -129,6 +129,15 @@ def test_another_number_of_images_than_placeholders_is_refused(
         processor([conversation], [[picture()] * num_images])
 
 
+def test_adjacent_images_are_two_images(processor):
+    encoded = processor.encode([Message("user", "<image><image>same?")], [picture(), picture()])
+    assert encoded.input_ids.count(IMAGE) == 2 * P
+    assert len(encoded.understood) == 2
+    drawings = Message("assistant", "<image_gen><image_gen>")
+    encoded = processor.encode([REQUEST, drawings], [picture(), picture()])
+    assert encoded.input_ids.count(START) == encoded.input_ids.count(END) == 2
+
+
 def test_a_conversation_longer_than_the_context_is_refused(processor):
     with pytest.raises(UserError, match=r"conversation 1: 1,0\d\d positions found, .* has 256"):
         processor([[REQUEST], [Message("user", "red " * 1000)]])

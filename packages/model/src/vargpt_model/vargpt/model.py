@@ -122,6 +122,10 @@ class VargptForConditionalGeneration(PreTrainedModel):
         """The LLM's head."""
         return self.language_model.lm_head
 
+    def set_output_embeddings(self, new_embeddings: nn.Module) -> None:
+        """Replace the LLM's head."""
+        self.language_model.set_output_embeddings(new_embeddings)
+
     def forward(
         self,
         input_ids: Tensor,

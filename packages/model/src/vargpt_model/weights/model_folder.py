@@ -17,7 +17,7 @@ from vargpt_model.training.manifest import versions
 from vargpt_model.training.progress import Progress
 from vargpt_model.vargpt import VargptConfig, VargptForConditionalGeneration
 from vargpt_model.weights.random_tensors import meta_tensors
-from vargpt_model.weights.starting_model import Start
+from vargpt_model.weights.starting_model import Start, config_of
 from vargpt_model.weights.stored_tensors import expect_tensors, open_folder, weight_files
 from vargpt_model.weights.writer import GIGABYTE, write_weights
 from vargpt_schema.errors import UserError
@@ -126,7 +126,7 @@ def open_config(folder: Path) -> VargptConfig:
             f"{path}: architecture {kind!r} found, {VargptConfig.model_type!r} expected. Make a "
             "VARGPT model with `vargpt init`."
         )
-    return VargptConfig.from_dict(found)
+    return config_of(found, path)
 
 
 def default_device() -> str:

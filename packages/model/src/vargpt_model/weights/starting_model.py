@@ -161,7 +161,7 @@ def start_from_official(
         found["visual_decoder"] = asdict(decoder)
         sizes = image_tokenizer or ImageTokenizerConfig()
         found["image_tokenizer"] = asdict(replace(sizes, patch_nums=decoder.patch_nums))
-    config = VargptConfig.from_dict(found)
+    config = config_of(found, folder / "config.json")
     if vae is not None:
         sizes, replacement = _image_tokenizer(vae, config.image_tokenizer_config)
         if sizes != config.image_tokenizer_config:
@@ -188,6 +188,18 @@ def start_from_official(
         )
     _expect(config, tensors, folder, "")
     return Start(config, tokenizer, _in_order(config, tensors))
+
+
+def config_of(found: dict[str, Any], path: Path) -> VargptConfig:
+    """A configuration from its file's content; UserError for one that contradicts itself."""
+    try:
+        return VargptConfig.from_dict(found)
+    except (ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"{path}: no working configuration found ({reason}). Give a folder that `vargpt init` "
+            "made, or an official checkpoint with parts of the published sizes."
+        ) from error
 
 
 def _config_json(folder: Path, model_type: str, wanted: str) -> dict[str, Any]:
