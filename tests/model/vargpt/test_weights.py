@@ -172,6 +172,7 @@ def test_llava_of_other_releases_gives_the_same_tensors(model, parts, tmp_path, 
 
 
 def test_an_official_folder_keeps_its_tensors_and_gets_a_working_processor(model, parts, tmp_path):
+    import torch
     from PIL import Image
 
     from vargpt_model.generation import GenerationOptions, answer
@@ -184,6 +185,8 @@ def test_an_official_folder_keeps_its_tensors_and_gets_a_working_processor(model
         assert opened.model.state_dict()[name].to(expected.dtype).equal(expected), name
     config = opened.model.config
     assert (config.guidance_null, config.inference_condition) == ("noise", 303)
+    assert opened.model.language_model.lm_head.weight.dtype == torch.bfloat16
+    assert opened.model.vae_local.quant_conv.weight.dtype == torch.float32
     question = [Message("user", "<image>\nwhat is it?")]
     encoded = opened.processor.encode(question, [Image.new("RGB", (9, 9))])
     assert encoded.input_ids.count(300) == 4
@@ -372,14 +375,16 @@ def test_an_index_that_leads_out_of_its_folder_is_refused(tmp_path):
 
 
 MEMORY_PROGRAM = """
-import resource, sys
+import sys
 from pathlib import Path
 import torch
 from vargpt_model.weights.stored_tensors import open_folder
 from vargpt_model.weights.writer import write_weights
 write_weights(open_folder(Path(sys.argv[1])), Path(sys.argv[2]), dtype=torch.float16,
               max_shard_bytes=500_000_000)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+# Not ru_maxrss: that one counts what the parent held when it started this process.
+status = Path("/proc/self/status").read_text()
+print(int(status.split("VmHWM:")[1].split()[0]) * 1024)
 """
 
 

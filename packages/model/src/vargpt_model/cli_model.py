@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -208,10 +209,21 @@ def chat(
         note=lambda text: typer.echo(text, err=True),
     )
     try:
-        talk.run(sys.stdin)
+        talk.run(_typed_lines())
     except KeyboardInterrupt:
         typer.echo("", err=True)
     typer.echo(f"{talk.num_turns:,} turns, {talk.num_saved:,} images -> {out}")
+
+
+def _typed_lines() -> Iterator[str]:
+    """Lines of stdin, behind a mark where somebody types them."""
+    while True:
+        if sys.stdin.isatty():
+            typer.echo("> ", nl=False, err=True)
+        line = sys.stdin.readline()
+        if not line:
+            return
+        yield line
 
 
 def inspect(model: ModelFolder, config: ConfigFile = None) -> None:

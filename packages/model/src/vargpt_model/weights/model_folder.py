@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import math
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,8 +20,13 @@ from vargpt_model.training.progress import Progress
 from vargpt_model.vargpt import VargptConfig, VargptForConditionalGeneration
 from vargpt_model.weights.random_tensors import meta_tensors
 from vargpt_model.weights.starting_model import Start, config_of
-from vargpt_model.weights.stored_tensors import expect_tensors, open_folder, weight_files
-from vargpt_model.weights.writer import GIGABYTE, write_weights
+from vargpt_model.weights.stored_tensors import (
+    StoredTensors,
+    expect_tensors,
+    open_folder,
+    weight_files,
+)
+from vargpt_model.weights.writer import FLOAT32_PART, GIGABYTE, write_weights
 from vargpt_schema.errors import UserError
 
 INIT = "init.json"  # written last: the folder is complete
@@ -75,11 +82,20 @@ def write_model(
             start.tensors, out, dtype=dtype, max_shard_bytes=max_shard_bytes, on_tensor=show
         )
         start.config.architectures = [VargptForConditionalGeneration.__name__]
-        start.config.dtype = dtype
+        start.config.dtype = dtype or _main_dtype(start.tensors)
         VargptProcessor.of(start.config, start.tokenizer).save_pretrained(out)
         start.config.save_pretrained(out)
         facts = {"files": [path.name for path in files], "versions": versions()}
         write_json(out / INIT, {"settings": dict(settings), **facts})
+
+
+def _main_dtype(tensors: StoredTensors) -> torch.dtype:
+    """The type of most numbers that are not the image tokenizer's."""
+    sizes: Counter[torch.dtype] = Counter()
+    for name, tensor in tensors.items():
+        if tensor.dtype.is_floating_point and not name.startswith(FLOAT32_PART):
+            sizes[tensor.dtype] += math.prod(tensor.shape)
+    return sizes.most_common(1)[0][0]
 
 
 def open_model(

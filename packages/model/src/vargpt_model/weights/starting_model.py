@@ -113,7 +113,7 @@ def start_from_published(
         vision_config=found["vision_config"],
         image_tokenizer=asdict(replace(sizes, patch_nums=decoder.patch_nums)),
         visual_decoder=asdict(replace(decoder, num_classes=ids[IMAGE_GEN_START] + 1)),
-        image_token_index=found.get("image_token_index", 32000),
+        image_token_index=found.get("image_token_index", found.get("image_token_id", 32000)),
         pad_token_id=_id(tokenizer, tokenizer.pad_token),
         bos_token_id=_id(tokenizer, tokenizer.bos_token),
         eos_token_id=_id(tokenizer, tokenizer.eos_token),
