@@ -8,9 +8,9 @@ import pytest
 def small_config(**changes: Any):
     """Two layers, images of 12 px: 14 codes (1, 2, 3) each to draw, 4 positions to understand."""
     from vargpt_model.image_tokenizer import ImageTokenizerConfig
-    from vargpt_model.vargpt.presets import _world
+    from vargpt_model.vargpt.presets import world_config
 
-    config = _world(
+    config = world_config(
         ImageTokenizerConfig(
             vocab_size=32,
             code_dim=4,

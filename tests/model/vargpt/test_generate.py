@@ -407,6 +407,25 @@ def test_the_model_trains_on_after_generating(processor):
     assert not model.vae_local.training
 
 
+def test_an_image_takes_one_pass_of_the_llm_a_scale_and_no_more(model, processor, monkeypatch):
+    from vargpt_model.generation import answer
+    from vargpt_model.generation.language_state import LanguageState
+
+    lengths = []
+    own = LanguageState._run
+
+    def count(self, rows, embeds, counts):
+        lengths.append(embeds.shape[1])
+        return own(self, rows, embeds, counts)
+
+    monkeypatch.setattr(LanguageState, "_run", count)
+    scripted(monkeypatch, [8, START, END_OF_TURN])
+    answer(model, processor, [asks()], seeds=[1], options=options())
+    prompt = len(processor.encode(asks()).input_ids)
+    # The prompt, one word, start and 1 code, 4 codes, 9 codes and end.
+    assert lengths == [prompt, 1, 2, 4, 10]
+
+
 def test_eager_attention_gives_what_sdpa_gives(processor):
     from vargpt_model.generation import answer
 

@@ -32,7 +32,7 @@ def preset_7b() -> VargptConfig:
 
 def preset_small(image_tokenizer: ImageTokenizerConfig | None = None) -> VargptConfig:
     """The sample world at 64 px on one GPU."""
-    return _world(
+    return world_config(
         image_tokenizer
         or ImageTokenizerConfig(
             vocab_size=512,
@@ -57,7 +57,7 @@ def preset_small(image_tokenizer: ImageTokenizerConfig | None = None) -> VargptC
 
 def preset_tiny(image_tokenizer: ImageTokenizerConfig | None = None) -> VargptConfig:
     """The sample world at 32 px on two CPU cores."""
-    return _world(
+    return world_config(
         image_tokenizer
         or ImageTokenizerConfig(
             vocab_size=128,
@@ -88,7 +88,7 @@ PRESETS: dict[str, Callable[[], VargptConfig]] = {
 }
 
 
-def _world(
+def world_config(
     image_tokenizer: ImageTokenizerConfig,
     *,
     width: int,
