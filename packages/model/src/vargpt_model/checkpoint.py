@@ -50,7 +50,7 @@ def load_visual_decoder(path: Path, config: VisualDecoderConfig | None = None) -
     not tell. UserError when the file is unreadable or does not fit.
     """
     tensors = read_tensors(path)
-    config = config or _config_of(tensors, path)
+    config = config or visual_decoder_config_of(tensors, path)
     with torch.device("meta"):
         decoder = VisualDecoder(config)
     decoder = _filled(decoder, tensors, path)
@@ -138,7 +138,7 @@ def _some(names: Sequence[str]) -> str:
     return shown if len(names) <= NAMES_SHOWN else f"{shown} and {len(names) - NAMES_SHOWN} more"
 
 
-def _config_of(tensors: Mapping[str, Tensor], path: Path) -> VisualDecoderConfig:
+def visual_decoder_config_of(tensors: Mapping[str, Tensor], path: Path) -> VisualDecoderConfig:
     """Sizes of a decoder from the shapes of its tensors; the scales from their sizes."""
     try:
         num_layers = sum(name.endswith(".attn.mat_qkv.weight") for name in tensors)

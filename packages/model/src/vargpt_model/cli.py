@@ -1,0 +1,33 @@
+"""The `vargpt` command. Heavy imports wait until a command runs, so `--help` stays quick."""
+
+import sys
+
+import typer
+
+from vargpt_model import cli_model
+from vargpt_schema.errors import UserError
+
+app = typer.Typer(
+    help="Trains VARGPT, draws and answers. Every command resumes when run again.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+app.command(epilog="Example: vargpt init --preset tiny --out ./model")(cli_model.init)
+app.command(
+    epilog='Example: vargpt generate --model ./model --prompts "Please draw a red circle." '
+    "--out ./drawn",
+)(cli_model.generate)
+app.command(epilog="Example: vargpt chat --model ./model --out ./drawn")(cli_model.chat)
+app.command(epilog="Example: vargpt inspect --model ./model")(cli_model.inspect)
+
+
+def main() -> None:
+    """Run the command; a user's mistake is one line and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
