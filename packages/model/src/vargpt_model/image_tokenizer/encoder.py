@@ -66,7 +66,8 @@ class Encoder(nn.Module):
     def __init__(self, config: ImageTokenizerConfig) -> None:
         super().__init__()
         widths = [config.base_channels * factor for factor in config.channel_multipliers]
-        self.conv_in = nn.Conv2d(3, config.base_channels, 3, padding=1)
+        stride = config.stem_stride
+        self.conv_in = nn.Conv2d(3, config.base_channels, stride + 2, stride=stride, padding=1)
         self.down = nn.ModuleList(
             EncoderLevel(before, after, config, is_last=index == len(widths) - 1)
             for index, (before, after) in enumerate(

@@ -70,11 +70,13 @@ class PixelDecoder(nn.Module):
             for index, width in enumerate(widths)
         )
         self.norm_out = nn.GroupNorm(config.num_norm_groups, widths[0], eps=NORM_EPS)
-        self.conv_out = nn.Conv2d(widths[0], 3, 3, padding=1)
+        self.conv_out = nn.Conv2d(widths[0], 3 * config.stem_stride**2, 3, padding=1)
+        self.pixels_a_position = config.stem_stride
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, code_dim, H, W) -> (N, 3, 16H, 16W)"""
         h = self.mid(self.conv_in(features))
         for level in reversed(self.up):
             h = level(h)
-        return self.conv_out(F.silu(self.norm_out(h), inplace=True))
+        out = self.conv_out(F.silu(self.norm_out(h), inplace=True))
+        return F.pixel_shuffle(out, self.pixels_a_position)

@@ -1,0 +1,37 @@
+"""The `vargpt` command. Heavy imports wait until a command runs, so `--help` stays quick."""
+
+import sys
+
+import typer
+
+from vargpt_model import cli_train
+from vargpt_schema.errors import UserError
+
+app = typer.Typer(
+    help="Trains VARGPT, draws and answers. Every command resumes when run again.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+train = typer.Typer(help="Train a part or a stage.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(train, name="train")
+
+train.command(
+    "image-tokenizer",
+    epilog="Example: datagen world --out ./world --rows 20000 --size 32 && "
+    "vargpt train image-tokenizer --data ./world --image-root ./world --out ./image-tokenizer",
+)(cli_train.train_image_tokenizer)
+app.command(
+    epilog="Example: vargpt encode --model ./image-tokenizer --images ./world --centre whole "
+    "--out ./codes",
+)(cli_train.encode)
+
+
+def main() -> None:
+    """Run the command; a user's mistake is one line and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)

@@ -1,0 +1,1 @@
+"""Pieces of every training loop: order, schedules, checkpoints, metrics, progress, stopping."""
