@@ -1,5 +1,6 @@
 """An image tokenizer on disk: `config.json` beside `model.safetensors`."""
 
+import hashlib
 import json
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -7,9 +8,9 @@ from typing import Any
 
 from safetensors.torch import save_file
 
-from vargpt_model.checkpoint import load_image_tokenizer
+from vargpt_model.checkpoint import CODE_USE, load_image_tokenizer
 from vargpt_model.image_tokenizer import ImageTokenizer, ImageTokenizerConfig
-from vargpt_model.training.checkpoints import sha256_of, write_file, write_json
+from vargpt_model.training.checkpoints import write_file, write_json
 from vargpt_schema.errors import UserError
 
 CONFIG = "config.json"
@@ -54,9 +55,18 @@ def image_tokenizer_config(path: Path) -> ImageTokenizerConfig:
         ) from error
 
 
-def weights_sha256(path: Path) -> str:
-    """sha256 of the file of weights, which codes are marked with."""
-    return sha256_of(path / WEIGHTS if path.is_dir() else path)
+def weights_sha256(tokenizer: ImageTokenizer) -> str:
+    """Fingerprint of what decides codes and pictures; codes are marked with it.
+
+    Of the tensors, not of a file: the same weights inside a larger checkpoint have the same. The
+    statistics of code use are left out.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tokenizer.state_dict().items()):
+        if name != CODE_USE:
+            digest.update(f"{name} {tuple(tensor.shape)} ".encode())
+            digest.update(tensor.detach().cpu().float().contiguous().numpy().data)
+    return digest.hexdigest()
 
 
 def _value(value: Any) -> Any:

@@ -80,7 +80,7 @@ def encode_images(
             patch_nums=tokenizer.config.patch_nums,
             vocab_size=tokenizer.config.vocab_size,
             image_size_px=tokenizer.config.image_size_px,
-            tokenizer_sha256=weights_sha256(model),
+            tokenizer_sha256=weights_sha256(tokenizer),
         )
         resolved = _resolved(pictures, codes_config, config)
         expect_config(out, resolved)
