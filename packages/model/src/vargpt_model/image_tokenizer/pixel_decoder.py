@@ -35,7 +35,7 @@ class DecoderLevel(nn.Module):
                     dropout=config.dropout,
                 )
             )
-            if is_coarsest:
+            if is_coarsest and config.use_attention:
                 self.attn.append(AttentionBlock(out_channels, num_groups=config.num_norm_groups))
         self.upsample = nn.Identity() if is_finest else Upsample(out_channels)
 
@@ -56,9 +56,7 @@ class PixelDecoder(nn.Module):
         widths = [config.base_channels * factor for factor in config.channel_multipliers]
         last = len(widths) - 1
         self.conv_in = nn.Conv2d(config.code_dim, widths[-1], 3, padding=1)
-        self.mid = MiddleBlocks(
-            widths[-1], num_groups=config.num_norm_groups, dropout=config.dropout
-        )
+        self.mid = MiddleBlocks(widths[-1], config)
         self.up = nn.ModuleList(
             DecoderLevel(
                 widths[min(index + 1, last)],

@@ -9,6 +9,7 @@ TINY = ImageTokenizerConfig(
     base_channels=64,
     channel_multipliers=(1,),
     stem_stride=4,
+    use_attention=False,
     num_res_blocks=1,
     num_norm_groups=8,
     patch_nums=(1, 2, 4, 8),
