@@ -3,13 +3,15 @@
 import json
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
-from tests.model.vargpt_command import run, started
+from tests.model.vargpt_command import environment, run, started
 from tests.model.world_pictures import SMALL, save_pictures
 from vargpt_model import ImageTokenizer
 from vargpt_model.encoding import EncodeConfig, encode_images
@@ -202,17 +204,11 @@ def test_killed_and_resumed_equals_undisturbed(tmp_path, model):
 
 @pytest.mark.slow
 def test_torchrun_shares_the_work_out(tmp_path, images, model):
-    import subprocess
-    import sys
-
-    from tests.model.vargpt_command import environment
-
-    script = tmp_path / "vargpt.py"
-    script.write_text("from vargpt_model.cli import main\nmain()\n")
     ran = subprocess.run(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"),
-            *map(str, (script, "encode", "--model", model, "--images", images)),
+            *("--no-python", str(Path(sys.executable).with_name("vargpt"))),
+            *("encode", "--model", str(model), "--images", str(images)),
             *("--rows-per-shard", "3", "--out", str(tmp_path / "out")),
         ],
         capture_output=True,

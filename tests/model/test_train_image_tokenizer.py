@@ -205,6 +205,19 @@ def test_mistakes_are_one_line(tmp_path, images, monkeypatch, capsys, words, mes
     assert message in error
 
 
+def test_config_file_gives_repeated_options_as_lists(tmp_path, images, monkeypatch, capsys):
+    from vargpt_model.cli import main
+
+    (tmp_path / "c.toml").write_text(
+        'set = ["num_steps=2", "peak_lr=fast"]\nset-model = "code_dim=4"'
+    )
+    words = ["vargpt", "train", "image-tokenizer", "--config", str(tmp_path / "c.toml")]
+    monkeypatch.setattr("sys.argv", [*words, "--image-root", str(images), "--out", "out"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "--set peak_lr=fast: 'fast' found, a value like 0.002" in capsys.readouterr().err
+
+
 def test_missing_image_root_is_one_line(tmp_path):
     with pytest.raises(UserError, match="no such folder found"):
         train_small(tmp_path / "out", tmp_path / "nowhere")
