@@ -19,7 +19,6 @@ class ImageTokenizerTraining:
     max_grad_norm: float = 1.0
     l1_weight: float = 1.0
     mse_weight: float = 1.0
-    edge_weight: float = 0.0  # L1 of the differences of neighbouring pixels (arXiv 1511.05440)
     quantizer_weight: float = 1.0
     perceptual_weight: float = 1.0  # counts once the two files of weights are given
     adversarial_weight: float = 0.0  # 0: no discriminator

@@ -148,10 +148,6 @@ class ImageTokenizerJob:
         l1, mse = F.l1_loss(rebuilt, pixels), F.mse_loss(rebuilt, pixels)
         metrics |= {"l1": l1.detach(), "mse": mse.detach()}
         loss = config.l1_weight * l1 + config.mse_weight * mse
-        if config.edge_weight:
-            edges = edge_loss(rebuilt, pixels)
-            metrics["edges"] = edges.detach()
-            loss = loss + config.edge_weight * edges
         if self.perceptual is not None:
             distance = self.perceptual(rebuilt, pixels).mean()
             metrics["perceptual"] = distance.detach()
@@ -184,13 +180,3 @@ class ImageTokenizerJob:
             code_ids.flatten(),
             may_restart=step < self.config.restart_frac * self.config.num_steps,
         )
-
-
-def edge_loss(rebuilt: Tensor, pixels: Tensor) -> Tensor:
-    """L1 between the differences of neighbouring pixels, down and across: scalar.
-
-    Flat backgrounds cost nothing, so outlines of small objects count (arXiv 1511.05440, eq. 6, with
-    the signs kept).
-    """
-    error = rebuilt - pixels
-    return error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
