@@ -18,7 +18,7 @@ class ImageTokenizerTraining:
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
     l1_weight: float = 1.0
-    mse_weight: float = 1.0
+    mse_weight: float = 20.0  # L1 alone leaves small objects out for long
     quantizer_weight: float = 1.0
     perceptual_weight: float = 1.0  # counts once the two files of weights are given
     adversarial_weight: float = 0.0  # 0: no discriminator
