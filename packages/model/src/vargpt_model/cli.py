@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from vargpt_model import cli_model
+from vargpt_model import cli_model, cli_train
 from vargpt_schema.errors import UserError
 
 app = typer.Typer(
@@ -14,8 +14,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+train = typer.Typer(help="Train a part or a stage.", no_args_is_help=True, rich_markup_mode=None)
 
 app.command(epilog="Example: vargpt init --preset tiny --out ./model")(cli_model.init)
+app.command(
+    epilog="Example: vargpt encode --model ./image-tokenizer --images ./world --centre whole "
+    "--out ./codes",
+)(cli_train.encode)
+app.add_typer(train, name="train")
+train.command(
+    "image-tokenizer",
+    epilog="Example: datagen world --out ./world --rows 20000 --size 32 && "
+    "vargpt train image-tokenizer --data ./world --image-root ./world --out ./image-tokenizer",
+)(cli_train.train_image_tokenizer)
 app.command(
     epilog='Example: vargpt generate --model ./model --prompts "Please draw a red circle." '
     "--out ./drawn",

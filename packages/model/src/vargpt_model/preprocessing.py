@@ -77,9 +77,9 @@ def as_rgb(image: Image.Image, name: str) -> Image.Image:
     return image.convert("RGB")
 
 
-def resized(image: Image.Image, image_size_px: int) -> Image.Image:
+def resized(image: Image.Image, image_size_px: int, ratio: float = RESIZE_RATIO) -> Image.Image:
     """Shorter side to round(1.125 * image_size_px), the longer in proportion, rounded down."""
-    shorter = round(RESIZE_RATIO * image_size_px)
+    shorter = round(ratio * image_size_px)
     if image.width <= image.height:
         size = (shorter, int(shorter * image.height / image.width))
     else:

@@ -20,7 +20,7 @@ class CodebookUse(nn.Module):
     def __init__(self, num_scales: int, vocab_size: int) -> None:
         super().__init__()
         self.register_buffer("ema_vocab_hit_SV", torch.zeros(num_scales, vocab_size))
-        self._num_updates = 0
+        self.num_updates = 0  # no tensor of the checkpoint; a resumed training sets it
 
     @torch.no_grad()
     def record_code_use(self, code_ids: Sequence[Tensor]) -> None:
@@ -29,9 +29,9 @@ class CodebookUse(nn.Module):
         hits = torch.stack(
             [torch.bincount(ids.flatten(), minlength=vocab_size).float() for ids in code_ids]
         )  # (S, V)
-        kept = 0.0 if self._num_updates == 0 else 0.9 if self._num_updates < EARLY_UPDATES else 0.99
+        kept = 0.0 if self.num_updates == 0 else 0.9 if self.num_updates < EARLY_UPDATES else 0.99
         self.ema_vocab_hit_SV.mul_(kept).add_(hits, alpha=1 - kept)
-        self._num_updates += 1
+        self.num_updates += 1
 
     def codebook_use(self, num_features: int) -> Tensor:
         """(S,) share of the codebook in use, in [0, 1].

@@ -14,6 +14,8 @@ class ImageTokenizerConfig:
     code_dim: int = 32  # C, width of a code and of the feature map
     base_channels: int = 160
     channel_multipliers: tuple[int, ...] = (1, 1, 2, 2, 4)  # one level each; each but one halves
+    stem_stride: int = 1  # pixels a side that the first convolution takes together
+    use_attention: bool = True  # behind the residual blocks of the coarsest level
     num_res_blocks: int = 2  # a level in the encoder; the decoder has one more
     num_norm_groups: int = 32
     quant_conv_kernel: int = 3
@@ -32,7 +34,7 @@ class ImageTokenizerConfig:
     @property
     def downsampling(self) -> int:
         """Pixels a side of one feature: 16."""
-        return 2 ** (len(self.channel_multipliers) - 1)
+        return self.stem_stride * 2 ** (len(self.channel_multipliers) - 1)
 
     @property
     def image_size_px(self) -> int:

@@ -18,11 +18,14 @@ from vargpt_model.image_tokenizer.layers import (
 class MiddleBlocks(nn.Module):
     """Residual, attention, residual at the coarsest resolution."""
 
-    def __init__(self, channels: int, *, num_groups: int, dropout: float) -> None:
+    def __init__(self, channels: int, config: ImageTokenizerConfig) -> None:
         super().__init__()
-        self.block_1 = ResBlock(channels, channels, num_groups=num_groups, dropout=dropout)
-        self.attn_1 = AttentionBlock(channels, num_groups=num_groups)
-        self.block_2 = ResBlock(channels, channels, num_groups=num_groups, dropout=dropout)
+        groups, dropout = config.num_norm_groups, config.dropout
+        self.block_1 = ResBlock(channels, channels, num_groups=groups, dropout=dropout)
+        self.attn_1 = (
+            AttentionBlock(channels, num_groups=groups) if config.use_attention else nn.Identity()
+        )
+        self.block_2 = ResBlock(channels, channels, num_groups=groups, dropout=dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> same"""
@@ -47,7 +50,7 @@ class EncoderLevel(nn.Module):
                     dropout=config.dropout,
                 )
             )
-            if is_last:
+            if is_last and config.use_attention:
                 self.attn.append(AttentionBlock(out_channels, num_groups=config.num_norm_groups))
         self.downsample = nn.Identity() if is_last else Downsample(out_channels)
 
@@ -66,16 +69,15 @@ class Encoder(nn.Module):
     def __init__(self, config: ImageTokenizerConfig) -> None:
         super().__init__()
         widths = [config.base_channels * factor for factor in config.channel_multipliers]
-        self.conv_in = nn.Conv2d(3, config.base_channels, 3, padding=1)
+        stride = config.stem_stride
+        self.conv_in = nn.Conv2d(3, config.base_channels, stride + 2, stride=stride, padding=1)
         self.down = nn.ModuleList(
             EncoderLevel(before, after, config, is_last=index == len(widths) - 1)
             for index, (before, after) in enumerate(
                 zip([config.base_channels, *widths[:-1]], widths, strict=True)
             )
         )
-        self.mid = MiddleBlocks(
-            widths[-1], num_groups=config.num_norm_groups, dropout=config.dropout
-        )
+        self.mid = MiddleBlocks(widths[-1], config)
         self.norm_out = nn.GroupNorm(config.num_norm_groups, widths[-1], eps=NORM_EPS)
         self.conv_out = nn.Conv2d(widths[-1], config.code_dim, 3, padding=1)
 

@@ -23,6 +23,7 @@ class Reconstruction(NamedTuple):
     pixels: Tensor  # (N, 3, 16H, 16H), not bounded
     quantizer_loss: Tensor  # scalar
     code_ids: Tensor  # (N, L)
+    vectors: Tensor  # (N, L, C), what each code stands for; no gradient
 
 
 class ImageTokenizer(nn.Module):
@@ -93,7 +94,11 @@ class ImageTokenizer(nn.Module):
         """Training pass; gradients reach every parameter."""
         quantized = self.quantize.training_pass(self.features(pixels))
         rebuilt = self.decoder(self.post_quant_conv(quantized.f_hat))
-        return Reconstruction(rebuilt, quantized.loss, quantized.code_ids)
+        return Reconstruction(rebuilt, quantized.loss, quantized.code_ids, quantized.vectors)
+
+    def forward_without_codes(self, pixels: Tensor) -> Tensor:
+        """The pass of an autoencoder, past the quantizer: (N, 3, 16H, 16W) -> same"""
+        return self.decoder(self.post_quant_conv(self.features(pixels)))
 
     def _expect_codes(self, code_ids: Sequence[Tensor], patch_nums: Sequence[int] | None) -> None:
         sides = checked_patch_nums(patch_nums or self.config.patch_nums)

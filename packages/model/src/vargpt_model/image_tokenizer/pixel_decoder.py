@@ -35,7 +35,7 @@ class DecoderLevel(nn.Module):
                     dropout=config.dropout,
                 )
             )
-            if is_coarsest:
+            if is_coarsest and config.use_attention:
                 self.attn.append(AttentionBlock(out_channels, num_groups=config.num_norm_groups))
         self.upsample = nn.Identity() if is_finest else Upsample(out_channels)
 
@@ -56,9 +56,7 @@ class PixelDecoder(nn.Module):
         widths = [config.base_channels * factor for factor in config.channel_multipliers]
         last = len(widths) - 1
         self.conv_in = nn.Conv2d(config.code_dim, widths[-1], 3, padding=1)
-        self.mid = MiddleBlocks(
-            widths[-1], num_groups=config.num_norm_groups, dropout=config.dropout
-        )
+        self.mid = MiddleBlocks(widths[-1], config)
         self.up = nn.ModuleList(
             DecoderLevel(
                 widths[min(index + 1, last)],
@@ -70,11 +68,13 @@ class PixelDecoder(nn.Module):
             for index, width in enumerate(widths)
         )
         self.norm_out = nn.GroupNorm(config.num_norm_groups, widths[0], eps=NORM_EPS)
-        self.conv_out = nn.Conv2d(widths[0], 3, 3, padding=1)
+        self.conv_out = nn.Conv2d(widths[0], 3 * config.stem_stride**2, 3, padding=1)
+        self.pixels_a_position = config.stem_stride
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, code_dim, H, W) -> (N, 3, 16H, 16W)"""
         h = self.mid(self.conv_in(features))
         for level in reversed(self.up):
             h = level(h)
-        return self.conv_out(F.silu(self.norm_out(h), inplace=True))
+        out = self.conv_out(F.silu(self.norm_out(h), inplace=True))
+        return F.pixel_shuffle(out, self.pixels_a_position)

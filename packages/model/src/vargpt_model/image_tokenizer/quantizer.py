@@ -25,6 +25,7 @@ class ScaleCodes(NamedTuple):
 
     code_ids: Tensor  # (N, p * p) int64, rows of the map one after the other
     f_hat: Tensor  # (N, C, H, H), the sum up to this scale
+    vectors: Tensor  # (N, p * p, C), what the coarser scales left over; the codes are nearest to it
 
 
 class QuantizerLoss(NamedTuple):
@@ -33,6 +34,7 @@ class QuantizerLoss(NamedTuple):
     f_hat: Tensor  # (N, C, H, H), gradient passes straight through to f
     loss: Tensor  # scalar
     code_ids: Tensor  # (N, L)
+    vectors: Tensor  # (N, L, C), what each code stands for; no gradient
 
 
 class MultiScaleQuantizer(CodebookUse):
@@ -70,7 +72,7 @@ class MultiScaleQuantizer(CodebookUse):
         `patch_nums` may differ from the configuration's; its last side must be H (ValueError).
         """
         with torch.no_grad(), full_float32(features.device):
-            return [ScaleCodes(*s) for s in self._residual_search(features.float(), patch_nums)]
+            return list(self._residual_search(features.float(), patch_nums))
 
     def training_pass(self, features: Tensor) -> QuantizerLoss:
         """loss = mean_s [beta |sg(f_hat_s) - f|^2 + |f_hat_s - sg(f)|^2], and f_hat.
@@ -81,19 +83,19 @@ class MultiScaleQuantizer(CodebookUse):
         with full_float32(features.device):
             f = features.float()
             beta = self.config.commitment_weight
-            ids, losses = [], []
-            f_hat = torch.zeros_like(f)
-            for scale_ids, f_hat in self._residual_search(f, None):
-                ids.append(scale_ids)
-                losses.append(beta * F.mse_loss(f_hat.detach(), f) + F.mse_loss(f_hat, f.detach()))
-            straight_through = f + (f_hat - f).detach()
+            scales = list(self._residual_search(f, None))
+            losses = [
+                beta * F.mse_loss(scale.f_hat.detach(), f) + F.mse_loss(scale.f_hat, f.detach())
+                for scale in scales
+            ]
             return QuantizerLoss(
-                straight_through, torch.stack(losses).mean(), torch.cat(ids, dim=1)
+                f + (scales[-1].f_hat - f).detach(),
+                torch.stack(losses).mean(),
+                torch.cat([scale.code_ids for scale in scales], dim=1),
+                torch.cat([scale.vectors for scale in scales], dim=1),
             )
 
-    def _residual_search(
-        self, f: Tensor, patch_nums: Sequence[int] | None
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    def _residual_search(self, f: Tensor, patch_nums: Sequence[int] | None) -> Iterator[ScaleCodes]:
         sides = self.patch_nums if patch_nums is None else checked_patch_nums(patch_nums)
         if f.shape[-2:] != (sides[-1], sides[-1]):
             raise ValueError(
@@ -103,11 +105,13 @@ class MultiScaleQuantizer(CodebookUse):
         rest = f.detach().clone()
         f_hat = torch.zeros_like(f)
         for scale, side in enumerate(sides):
-            ids = self.nearest_codes(area_down(rest, side).permute(0, 2, 3, 1))  # (N, p, p)
-            added = self._contribution(ids.flatten(1), scale, sides)
+            # Cloned, as `rest` itself comes back at the last scale, and changes below.
+            vectors = area_down(rest, side).flatten(2).transpose(1, 2).clone()  # (N, p * p, C)
+            ids = self.nearest_codes(vectors)
+            added = self._contribution(ids, scale, sides)
             f_hat = f_hat + added
             rest -= added.detach()
-            yield ids.flatten(1), f_hat
+            yield ScaleCodes(ids, f_hat, vectors)
 
     def f_hats(
         self, code_ids: Sequence[Tensor], patch_nums: Sequence[int] | None = None

@@ -1,0 +1,139 @@
+"""The loop around a training step: resume, log, save, stop. The step is the job's affair."""
+
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from vargpt_model.training.batch_order import seed_step
+from vargpt_model.training.checkpoints import Checkpoints
+from vargpt_model.training.metrics_log import MetricsLog
+from vargpt_model.training.progress import Progress
+from vargpt_model.training.stop_request import StopRequest
+from vargpt_schema.errors import UserError
+
+STATE = "training_state.pt"
+
+
+class Job(Protocol):
+    """What is trained.
+
+    A step must depend on nothing but its number, the state and torch's global random streams,
+    which the loop sets from seed and step: then a resumed run equals an undisturbed one.
+    """
+
+    def step(self, step: int) -> Mapping[str, Any]:
+        """Do one 0-based optimizer step; scalar tensors are read only when they are logged."""
+        ...
+
+    def report(self, step: int) -> Mapping[str, Any]:
+        """What else a log line holds, once `step` steps are done."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next steps depend on: tensors, numbers, text, lists and dicts."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from such a state."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopConfig:
+    """How long a run is, and how often it tells and saves."""
+
+    what: str  # heads every line of progress
+    num_steps: int
+    batch_size: int  # images per step, all ranks; for the rate
+    seed: int
+    log_every: int  # steps
+    save_every: int  # steps
+
+
+class Ended(NamedTuple):
+    """How a call of the loop ended."""
+
+    step: int  # steps done, earlier calls included
+    resumed_at: int
+    stopped_by: int | None  # number of the signal, None when all steps are done
+
+
+def run_steps(job: Job, config: LoopConfig, out: Path) -> Ended:
+    """Train to the last step, or to a signal; resumes from OUT/checkpoints.
+
+    Metrics go to OUT/metrics.jsonl. The state is saved every `save_every` steps, at the end, and
+    when SIGTERM or Ctrl-C comes.
+    """
+    checkpoints, log = Checkpoints(out), MetricsLog(out / "metrics.jsonl")
+    step = start = _resumed(job, checkpoints)
+    log.cut_to(step)
+    progress = Progress(config.what, done=step, total=config.num_steps, unit="steps")
+    with StopRequest() as stop:
+        while step < config.num_steps and stop.received is None:
+            seed_step(config.seed, step)
+            metrics = job.step(step)
+            step += 1
+            if step % config.log_every == 0 or step == config.num_steps:
+                line = _plain({**metrics, **job.report(step)})
+                log.append(step, line)
+                progress.show(
+                    step, f"loss {line['loss']:.4f}", items_each=(config.batch_size, "images")
+                )
+            if step % config.save_every == 0:
+                _save(job, step, checkpoints, log)
+        if step > start:
+            _save(job, step, checkpoints, log)
+    return Ended(step, start, None if step == config.num_steps else stop.received)
+
+
+def refuse_nan(loss: Tensor, step: int, rows: Callable[[], Sequence[str]]) -> None:
+    """UserError that names step and rows when a loss is not finite; before it does any harm."""
+    value = float(loss.detach())
+    if math.isfinite(value):
+        return
+    named = list(rows())
+    shown = ", ".join(named[:8]) + (f" and {len(named) - 8} more" if len(named) > 8 else "")
+    raise UserError(
+        f"step {step}: loss {value} found, a number was expected; rows {shown}. Look at these "
+        "rows, or lower the learning rate; the last checkpoint is whole."
+    )
+
+
+def warn(line: str) -> None:
+    """One line on stderr."""
+    print(f"warning: {line}", file=sys.stderr, flush=True)
+
+
+def _resumed(job: Job, checkpoints: Checkpoints) -> int:
+    newest = checkpoints.newest(warn)
+    if newest is None:
+        return 0
+    job.load_state_dict(torch.load(newest.folder / STATE, map_location="cpu", weights_only=True))
+    print(f"resumed at step {newest.step:,} from {newest.folder}", file=sys.stderr, flush=True)
+    return newest.step
+
+
+def _save(job: Job, step: int, checkpoints: Checkpoints, log: MetricsLog) -> None:
+    log.sync()
+    checkpoints.save(step, {STATE: lambda path: torch.save(job.state_dict(), path)})
+
+
+def _plain(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Tensors as numbers and lists, rounded to what float32 holds."""
+    return {name: _rounded(value) for name, value in metrics.items()}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        value = value.tolist()
+    if isinstance(value, float):
+        return float(f"{value:.7g}")
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return value
