@@ -1,6 +1,6 @@
 """How many scenes of the sample world survive an image tokenizer, by form and CPU time.
 
-Run: OMP_NUM_THREADS=1 python benchmarks/tiny_image_tokenizer.py --form tiny --steps 3000 --out DIR
+Run: OMP_NUM_THREADS=1 python benchmarks/tiny_image_tokenizer.py --form tiny --steps 5500 --out DIR
 Pictures are drawn anew for every step. Prints one table row: scenes whose reconstruction the
 checker reads as the scene that was drawn.
 """
@@ -90,7 +90,7 @@ def main() -> None:
     """Train one form and print its row."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--form", choices=FORMS, default="tiny")
-    parser.add_argument("--steps", type=int, default=3_000)
+    parser.add_argument("--steps", type=int, default=5_500)
     parser.add_argument("--count", type=int, default=1_000, help="scenes of each split")
     parser.add_argument("--set-model", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")

@@ -8,7 +8,7 @@ from typing import Literal
 class ImageTokenizerTraining:
     """Defaults are those of the tiny preset, measured; see docs/training.md."""
 
-    num_steps: int = 4_000
+    num_steps: int = 5_500
     batch_size: int = 32  # images
     view: Literal["whole", "random"] = "whole"  # random: VAR's crop, another one in every epoch
     seed: int = 0
