@@ -93,7 +93,7 @@ def test_help_of_every_command_has_an_example_and_needs_no_torch():
 def test_a_random_tiny_model_talks_and_draws_twice_in_a_batch_of_four(tmp_path, here):
     made = vargpt("init", "--preset", "tiny", "--out", tmp_path / "model")
     assert made.returncode == 0, made.stderr
-    assert made.stdout == f"347 tensors -> {tmp_path / 'model'}\n"
+    assert made.stdout == f"257 tensors -> {tmp_path / 'model'}\n"
     again = here("init", "--preset", "tiny", "--out", tmp_path / "model")
     assert again.stdout == f"made before, nothing to do -> {tmp_path / 'model'}\n"
     other = here("init", "--preset", "tiny", "--seed", 1, "--out", tmp_path / "model")

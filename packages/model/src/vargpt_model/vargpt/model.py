@@ -290,6 +290,11 @@ class VargptForConditionalGeneration(PreTrainedModel):
                 return None
             _, end = scale_ranges(self.vargpt_gen.config.patch_nums)[DUMMY_SCALES - 2]
             image_code_ids = torch.zeros(1, end, dtype=torch.long, device=self.device)
+        elif image_code_ids.shape[1] != self.config.num_image_codes:
+            raise ValueError(
+                f"image_code_ids of {image_code_ids.shape[1]} codes an image found, "
+                f"patch_nums {self.vargpt_gen.config.patch_nums} give {self.config.num_image_codes}"
+            )
         rows = torch.full(
             (len(image_code_ids),), self._training_condition(), device=image_code_ids.device
         )
@@ -305,11 +310,6 @@ class VargptForConditionalGeneration(PreTrainedModel):
         is_code = input_ids == self.config.image_gen_pad_token_id
         count = 0 if image_code_ids is None else len(image_code_ids)
         length = self.config.num_image_codes
-        if image_code_ids is not None and count and image_code_ids.shape[1] != length:
-            raise ValueError(
-                f"image_code_ids of {image_code_ids.shape[1]} codes an image found, "
-                f"patch_nums {self.vargpt_gen.config.patch_nums} give {length}"
-            )
         _expect_count(is_code, count, length, "<image_gen>", "image_code_ids")
         if drawn is None:
             return embeds

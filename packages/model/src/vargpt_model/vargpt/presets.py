@@ -6,6 +6,7 @@ from typing import Any
 
 from vargpt_model.drawing import DrawingConfig
 from vargpt_model.image_tokenizer import ImageTokenizerConfig
+from vargpt_model.image_tokenizer.presets import TINY
 from vargpt_model.vargpt.config import VargptConfig
 from vargpt_model.visual_decoder import VisualDecoderConfig
 from vargpt_schema import IMAGE, IMAGE_GEN_END, IMAGE_GEN_PAD, IMAGE_GEN_START
@@ -58,16 +59,7 @@ def preset_small(image_tokenizer: ImageTokenizerConfig | None = None) -> VargptC
 def preset_tiny(image_tokenizer: ImageTokenizerConfig | None = None) -> VargptConfig:
     """The sample world at 32 px on two CPU cores."""
     return world_config(
-        image_tokenizer
-        or ImageTokenizerConfig(
-            vocab_size=128,
-            code_dim=8,
-            base_channels=32,
-            channel_multipliers=(1, 2, 2),
-            num_res_blocks=1,
-            num_norm_groups=8,
-            patch_nums=(1, 2, 4, 8),
-        ),
+        image_tokenizer or TINY,
         width=128,
         num_layers=4,
         num_heads=4,
