@@ -1,7 +1,7 @@
 """What a GPU makes of the model: floors of the machine, then drawing and training, idea by idea.
 
-One run of at most ten minutes. Needs torch, numpy, pillow, pyarrow and safetensors; the toolkit
-need not be installed, and weights are random.
+One run of at most ten minutes. Needs torch, transformers, numpy, pillow, pyarrow and safetensors;
+the toolkit need not be installed, and weights are random.
 
 Run: PYTHONPATH=$(echo packages/*/src | tr ' ' ':') python benchmarks/gpu.py [--out FILE.json]
      --device cpu --small   exercises every line on a processor in seconds; its figures mean nothing
@@ -23,13 +23,17 @@ from torch import Tensor
 
 from vargpt_model import (
     DrawingConfig,
+    GenerationOptions,
     ImageTokenizer,
     ImageTokenizerConfig,
     ScaleSampler,
+    VargptForConditionalGeneration,
     VisualDecoder,
     VisualDecoderConfig,
     drawing,
 )
+from vargpt_model.generation.parts import Event, ImageEvent, ImageStartEvent
+from vargpt_model.vargpt.presets import preset_7b, preset_tiny
 from vargpt_model.visual_decoder import block, code_cross_entropy, initialize
 from vargpt_model.visual_decoder.block_causal_attention import block_causal_mask
 from vargpt_model.visual_decoder.key_value_cache import KeysValues, KeyValueCache
@@ -199,6 +203,56 @@ def drawing_lines(machine: Machine) -> Iterator[Line]:
     )
 
 
+class DrawingClock:
+    """Seconds from the first opened image of a batch to its last finished one."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.started = self.seconds = 0.0
+
+    def hear(self, event: Event) -> None:
+        """Start and stop by what `generate` tells."""
+        if isinstance(event, ImageStartEvent) and not self.started:
+            self.machine.wait()
+            self.started = time.perf_counter()
+        if isinstance(event, ImageEvent):
+            self.machine.wait()
+            self.seconds = time.perf_counter() - self.started
+
+
+def vargpt_lines(machine: Machine) -> Iterator[Line]:
+    """The whole model, preset 7b: an image a prompt, text apart."""
+    config = (preset_tiny if machine.small else preset_7b)()
+    with machine.device:
+        model = VargptForConditionalGeneration(config).eval()
+    torch.nn.Module.to(model, machine.dtype)
+    llm, decoder = (
+        sum(p.numel() * p.element_size() for p in part.parameters()) / 1e9
+        for part in (model.language_model, model.vargpt_gen)
+    )
+    yield Line("7b: LLM read 11 times, decoder 10 times", "188", 11 * llm + 10 * decoder, "GB")
+    options = GenerationOptions(max_part_tokens=1, min_images=1, max_images=1)
+
+    def drawn_s(batch_size: int) -> float:
+        ids = torch.full((batch_size, 20), config.text.vocab_size // 2, device=machine.device)
+        times = []
+        for seed in range(1 if machine.small else 4):
+            clock = DrawingClock(machine)
+            seeds = range(seed, seed + batch_size)
+            model.generate(ids, seeds=seeds, options=options, on_event=clock.hear)
+            times.append(clock.seconds)
+        return min(times)
+
+    for batch_size, predicted in ((1, "100: 2.5 floors"), (4, "35"), (64, "15")):
+        if machine.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        per_image_ms = 1000 * drawn_s(batch_size) / batch_size
+        yield Line(f"7b drawing, batch {batch_size}", predicted, per_image_ms, "ms an image")
+        if machine.device.type == "cuda":
+            peak_gb = torch.cuda.max_memory_allocated() / 1e9
+            yield Line(f"7b drawing, batch {batch_size}, peak", "24 at 4", peak_gb, "GB")
+
+
 @contextmanager
 def compiled_blocks(decoder: VisualDecoder, machine: Machine) -> Iterator[None]:
     """torch.compile on every block; every scale has its own shapes."""
@@ -272,7 +326,7 @@ def main() -> None:
     print(f"{name}, torch {torch.__version__}, {machine.dtype}")
     print("| line | predicted | measured | unit |\n| --- | --- | --- | --- |")
     started, lines = time.monotonic(), []
-    groups = (floors, encoding_lines, training_lines, drawing_lines)
+    groups = (floors, vargpt_lines, encoding_lines, training_lines, drawing_lines)
     for line in chain.from_iterable(group(machine) for group in groups):
         lines.append(line)
         print(f"| {line.name} | {line.predicted} | {line.measured:.1f} | {line.unit} |", flush=True)
