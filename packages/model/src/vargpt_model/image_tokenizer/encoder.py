@@ -7,60 +7,28 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vargpt_model.image_tokenizer.config import ImageTokenizerConfig
-from vargpt_model.image_tokenizer.layers import (
-    NORM_EPS,
-    AttentionBlock,
-    Downsample,
-    ResBlock,
-)
+from vargpt_model.image_tokenizer.layers import NORM_EPS, Downsample
+from vargpt_model.image_tokenizer.levels import Level, MiddleBlocks
 
 
-class MiddleBlocks(nn.Module):
-    """Residual, attention, residual at the coarsest resolution."""
-
-    def __init__(self, channels: int, config: ImageTokenizerConfig) -> None:
-        super().__init__()
-        groups, dropout = config.num_norm_groups, config.dropout
-        self.block_1 = ResBlock(channels, channels, num_groups=groups, dropout=dropout)
-        self.attn_1 = (
-            AttentionBlock(channels, num_groups=groups) if config.use_attention else nn.Identity()
-        )
-        self.block_2 = ResBlock(channels, channels, num_groups=groups, dropout=dropout)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> same"""
-        return self.block_2(self.attn_1(self.block_1(x)))
-
-
-class EncoderLevel(nn.Module):
-    """Residual blocks at one resolution, attention behind each at the coarsest."""
+class EncoderLevel(Level):
+    """One level, and the halving behind it."""
 
     def __init__(
         self, in_channels: int, out_channels: int, config: ImageTokenizerConfig, *, is_last: bool
     ) -> None:
-        super().__init__()
-        self.block = nn.ModuleList()
-        self.attn = nn.ModuleList()
-        for index in range(config.num_res_blocks):
-            self.block.append(
-                ResBlock(
-                    in_channels if index == 0 else out_channels,
-                    out_channels,
-                    num_groups=config.num_norm_groups,
-                    dropout=config.dropout,
-                )
-            )
-            if is_last and config.use_attention:
-                self.attn.append(AttentionBlock(out_channels, num_groups=config.num_norm_groups))
+        super().__init__(
+            in_channels,
+            out_channels,
+            config,
+            num_blocks=config.num_res_blocks,
+            is_coarsest=is_last,
+        )
         self.downsample = nn.Identity() if is_last else Downsample(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) -> (N, out_channels, H/2, W/2), or H x W at the last level"""
-        for index, block in enumerate(self.block):
-            x = block(x)
-            if self.attn:
-                x = self.attn[index](x)
-        return self.downsample(x)
+        return self.downsample(super().forward(x))
 
 
 class Encoder(nn.Module):

@@ -7,12 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vargpt_model.image_tokenizer.config import ImageTokenizerConfig
-from vargpt_model.image_tokenizer.encoder import MiddleBlocks
-from vargpt_model.image_tokenizer.layers import NORM_EPS, AttentionBlock, ResBlock, Upsample
+from vargpt_model.image_tokenizer.layers import NORM_EPS, Upsample
+from vargpt_model.image_tokenizer.levels import Level, MiddleBlocks
 
 
-class DecoderLevel(nn.Module):
-    """Residual blocks at one resolution, attention behind each at the coarsest."""
+class DecoderLevel(Level):
+    """One level, and the doubling behind it."""
 
     def __init__(
         self,
@@ -23,29 +23,18 @@ class DecoderLevel(nn.Module):
         is_coarsest: bool,
         is_finest: bool,
     ) -> None:
-        super().__init__()
-        self.block = nn.ModuleList()
-        self.attn = nn.ModuleList()
-        for index in range(config.num_res_blocks + 1):
-            self.block.append(
-                ResBlock(
-                    in_channels if index == 0 else out_channels,
-                    out_channels,
-                    num_groups=config.num_norm_groups,
-                    dropout=config.dropout,
-                )
-            )
-            if is_coarsest and config.use_attention:
-                self.attn.append(AttentionBlock(out_channels, num_groups=config.num_norm_groups))
+        super().__init__(
+            in_channels,
+            out_channels,
+            config,
+            num_blocks=config.num_res_blocks + 1,
+            is_coarsest=is_coarsest,
+        )
         self.upsample = nn.Identity() if is_finest else Upsample(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) -> (N, out_channels, 2H, 2W), or H x W at the finest level"""
-        for index, block in enumerate(self.block):
-            x = block(x)
-            if self.attn:
-                x = self.attn[index](x)
-        return self.upsample(x)
+        return self.upsample(super().forward(x))
 
 
 class PixelDecoder(nn.Module):
