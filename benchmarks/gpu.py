@@ -262,7 +262,7 @@ def compiled_blocks(decoder: VisualDecoder, machine: Machine) -> Iterator[None]:
     plain = [layer.forward for layer in decoder.layers]
     torch._dynamo.reset()
     for layer in decoder.layers:
-        layer.forward = torch.compile(layer.forward, dynamic=False)  # pyright: ignore
+        layer.forward = torch.compile(layer.forward, dynamic=False)  # pyright: ignore[reportAttributeAccessIssue]  # undone below
     try:
         yield
     finally:

@@ -215,6 +215,14 @@ def test_a_tokenizer_of_other_sizes_is_refused():
         draw_classes(random_decoder(), tokenizer, [0], seeds=[0])
 
 
+def test_drawing_in_training_mode_is_refused():
+    decoder = random_decoder()
+    tokenizer = fitting_tokenizer(decoder)
+    decoder.train()
+    with pytest.raises(ValueError, match=r"training mode found.*call .eval\(\) on both"):
+        draw_classes(decoder, tokenizer, [0], seeds=[0])
+
+
 @pytest.mark.parametrize(
     "setting",
     [

@@ -15,6 +15,10 @@ Dtype = Annotated[
     typer.Option(help="Type of the weights; auto: as they are stored."),
 ]
 ModelFolder = Annotated[Path, typer.Option("--model", help="Folder that `vargpt init` made.")]
+MinImages = Annotated[int, typer.Option(min=0, help="Images that every reply has.")]
+MaxImages = Annotated[int, typer.Option(min=0, help="Images that no reply exceeds.")]
+MaxPartTokens = Annotated[int, typer.Option(min=1, help="Tokens of one text part.")]
+Temperature = Annotated[float, typer.Option(min=0, help="Of text; 0 = greedy.")]
 Device = Annotated[
     str | None, typer.Option(help="cpu, cuda, cuda:1, ...", show_default="the first GPU, or cpu")
 ]
@@ -136,10 +140,10 @@ def generate(
         float | None, typer.Option(min=0, max=1, help="Of codes; 0 = off.", show_default="model's")
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Prompts at once.")] = 8,
-    min_images: Annotated[int, typer.Option(min=0, help="Images that every reply has.")] = 0,
-    max_images: Annotated[int, typer.Option(min=0, help="Images that no reply exceeds.")] = 8,
-    max_part_tokens: Annotated[int, typer.Option(min=1, help="Tokens of one text part.")] = 512,
-    temperature: Annotated[float, typer.Option(min=0, help="Of text; 0 = greedy.")] = 0.0,
+    min_images: MinImages = 0,
+    max_images: MaxImages = 8,
+    max_part_tokens: MaxPartTokens = 512,
+    temperature: Temperature = 0.0,
     dtype: Dtype = "auto",
     device: Device = None,
     config: ConfigFile = None,
@@ -181,10 +185,10 @@ def chat(
     model: ModelFolder,
     out: Annotated[Path, typer.Option(help="Folder for drawn pictures.")] = Path("chat"),
     seed: Annotated[int, typer.Option(help="Of the conversation.")] = 0,
-    min_images: Annotated[int, typer.Option(min=0, help="Images that every reply has.")] = 0,
-    max_images: Annotated[int, typer.Option(min=0, help="Images that no reply exceeds.")] = 8,
-    max_part_tokens: Annotated[int, typer.Option(min=1, help="Tokens of one text part.")] = 512,
-    temperature: Annotated[float, typer.Option(min=0, help="Of text; 0 = greedy.")] = 0.0,
+    min_images: MinImages = 0,
+    max_images: MaxImages = 8,
+    max_part_tokens: MaxPartTokens = 512,
+    temperature: Temperature = 0.0,
     dtype: Dtype = "auto",
     device: Device = None,
     config: ConfigFile = None,

@@ -115,7 +115,7 @@ def draw_classes(
     """Draw one image a class id, row b from seed b alone (VAR's `autoregressive_infer_cfg`).
 
     `decoder.no_class` draws without a class. ValueError for ids outside the table, another number
-    of seeds, or a tokenizer of other sizes.
+    of seeds, a tokenizer of other sizes, or either of them in training mode.
     """
     _expect_drawable(decoder, tokenizer, class_ids, seeds)
     device = decoder.pos_start.device
@@ -142,6 +142,11 @@ def _expect_drawable(
 ) -> None:
     if len(seeds) != len(class_ids) or not class_ids:
         raise ValueError(f"{len(class_ids)} classes and {len(seeds)} seeds: give one seed a class")
+    if decoder.training or tokenizer.training:
+        raise ValueError(
+            "a visual decoder or image tokenizer in training mode found, where parts of it drop "
+            "out at random; call .eval() on both before drawing"
+        )
     outside = [index for index in class_ids if not 0 <= index <= decoder.no_class]
     if outside:
         raise ValueError(

@@ -70,7 +70,6 @@ class SeedWriting:
         self._on_progress = on_progress
         self.pools: dict[SeedKind, Pool] = {kind: Pool(kind) for kind in SEED_KINDS}
         self.num_asked = 0  # replies of this run
-        self.num_replayed = 0  # replies taken from the journal
 
     async def write(self, kind: SeedKind, count: int) -> None:
         """Fill one pool; it ends with fewer than `count` when the model has no more to say.
@@ -100,7 +99,6 @@ class SeedWriting:
     async def _reply(self, request: SeedRequest, attempt: int, known: list[Reply]) -> Reply:
         """The journal's reply where it has one, else a new one, noted before it is used."""
         if attempt <= len(known):
-            self.num_replayed += 1
             return known[attempt - 1]
         reply = await self._writer.complete(request.body)
         self._journal.add(request.sha256, attempt, reply)
