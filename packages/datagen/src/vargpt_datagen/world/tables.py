@@ -1,10 +1,13 @@
-"""Tables about scenes of the sample world: captions, and questions with their answers."""
+"""Tables about scenes of the sample world: captions, questions with answers, prompts to draw."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import pyarrow as pa
 
+from vargpt_datagen.eval_rows import planned_prompts, prompt_rows
+from vargpt_datagen.template_rows import combined
+from vargpt_datagen.wording_templates import shipped_templates
 from vargpt_schema import CAPTIONS, INSTRUCT, InstructRecord, UserError
 from vargpt_schema.conversation import Message
 from vargpt_schema.instruct import sample_id_of
@@ -66,6 +69,20 @@ def captions_table(indices: Sequence[int]) -> pa.Table:
 def questions_table(indices: Sequence[int]) -> pa.Table:
     """An `instruct` table with every question about these scenes, one a row."""
     return INSTRUCT.from_records([row for index in indices for row in _question_rows(index)])
+
+
+def prompts_table(indices: Sequence[int]) -> pa.Table:
+    """An `eval_prompts` table: each caption in a template that no training set has."""
+    captions = captions_table(indices)
+    split = split_of(indices[0])
+    planned = planned_prompts(
+        combined(captions, "caption"),
+        range(len(indices)),
+        shipped_templates().held_out_prompts,
+        seed=0,
+        captions_sha256=split,
+    )
+    return prompt_rows(captions, planned.prompts, planned.template_ids, "world", split=split)
 
 
 def _question_rows(index: int) -> Iterator[InstructRecord]:
