@@ -79,7 +79,8 @@ class ContrastJob:
 
     def step(self, step: int) -> Mapping[str, Any]:
         """One batch; equal bags share the target of their row."""
-        rows = [self.rows[place] for place in self.batches.at(step)]
+        places, num_hard = self.batches.at(step)
+        rows = [self.rows[place] for place in places]
         pixels = self.processor.understood_pixels([self.world.picture(row) for row in rows])
         bags = torch.stack([bag_of(self.world.scene(row)) for row in rows]).to(self.model.device)
         layer = self.model.config.vision_feature_layer
@@ -90,7 +91,6 @@ class ContrastJob:
         refuse_nan(loss, step, lambda: [self.world.names[row] for row in rows])
         updated = self.optimizer.update(loss, step)
         found = is_same.gather(1, logits.argmax(dim=1, keepdim=True))
-        num_hard = self.batches.num_groups and len(rows) // 2
         return {
             **updated,
             "accuracy": found.float().mean(),

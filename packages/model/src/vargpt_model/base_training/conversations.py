@@ -35,7 +35,9 @@ def text_conversation(dice: random.Random, kind: TextKind, num_questions: int) -
     if kind == "repeat":
         asked = dice.choice(REPEAT).format(caption)
         return Conversation((Message("user", asked), Message("assistant", caption)))
-    return Conversation(_questions(index, dice, num_questions, f"There is {caption}.\n"))
+    return Conversation(
+        _questions(index, dice, num_questions, f"The picture shows this: {caption}.\n")
+    )
 
 
 def picture_questions(index: int, dice: random.Random, num_questions: int) -> Conversation:

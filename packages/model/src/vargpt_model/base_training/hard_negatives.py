@@ -5,6 +5,7 @@ Without them colour, size and background tell most pictures apart, and the shape
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,6 +13,13 @@ from vargpt_model.training.batch_order import batch_at
 from vargpt_schema.world import Scene
 
 GROUP_SIZE = 4  # pictures of different shapes, all else equal
+
+
+class ContrastBatch(NamedTuple):
+    """What one step sees."""
+
+    rows: list[int]
+    num_hard: int  # of them, in front, in groups that differ in the shape alone
 
 
 class ContrastBatches:
@@ -26,7 +34,7 @@ class ContrastBatches:
         self.groups = shape_groups(scenes)
         self.num_groups = int(batch_size * hard_frac) // GROUP_SIZE if self.groups else 0
 
-    def at(self, step: int) -> list[int]:
+    def at(self, step: int) -> ContrastBatch:
         """Rows of one 0-based step: groups first, then any."""
         dice = np.random.Generator(np.random.PCG64([self.seed, step]))
         rows: list[int] = []
@@ -40,7 +48,7 @@ class ContrastBatches:
             batch_size=self.batch_size - len(rows),
             seed=self.seed,
         )
-        return rows + [draw.item for draw in others]
+        return ContrastBatch(rows + [draw.item for draw in others], len(rows))
 
 
 def shape_groups(scenes: Sequence[Scene]) -> list[list[list[int]]]:
