@@ -27,6 +27,7 @@ from vargpt_model.image_tokenizer_folder import (
     weights_sha256,
 )
 from vargpt_model.processor import VargptProcessor
+from vargpt_model.stage_training.finished_model import write_trained
 from vargpt_model.training.checkpoints import MANIFEST, write_json
 from vargpt_model.training.folder_lock import expect_config, locked
 from vargpt_model.training.loop import Job, LoopConfig, run_steps
@@ -38,7 +39,7 @@ from vargpt_model.visual_decoder_training import (
     labelled_codes,
     train_visual_decoder,
 )
-from vargpt_model.weights.model_folder import model_sha256, open_config, open_model, save_model
+from vargpt_model.weights.model_folder import model_sha256, open_config, open_model
 from vargpt_schema.errors import UserError
 from vargpt_schema.world import NUM_CLASSES, index_of, scene_at
 
@@ -93,7 +94,7 @@ def train_base(
             done[phase], stopped_by = run()
             if stopped_by is not None:
                 return TrainedBase(done, stopped_by, out)
-        save_model(out, base.model, base.processor)
+        write_trained(base.model, config, base.processor, out, dtype=base.model.dtype)
         facts = {
             "command": "vargpt train base",
             "pretrained_parts": PRETRAINED_PARTS,

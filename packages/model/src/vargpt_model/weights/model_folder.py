@@ -21,7 +21,6 @@ from vargpt_model.vargpt import VargptConfig, VargptForConditionalGeneration
 from vargpt_model.weights.random_tensors import meta_tensors
 from vargpt_model.weights.starting_model import Start, config_of
 from vargpt_model.weights.stored_tensors import (
-    StoredTensor,
     StoredTensors,
     expect_tensors,
     open_folder,
@@ -82,37 +81,12 @@ def write_model(
         files = write_weights(
             start.tensors, out, dtype=dtype, max_shard_bytes=max_shard_bytes, on_tensor=show
         )
-        dtype = dtype or _main_dtype(start.tensors)
-        _write_beside(out, start.config, VargptProcessor.of(start.config, start.tokenizer), dtype)
+        start.config.architectures = [VargptForConditionalGeneration.__name__]
+        start.config.dtype = dtype or _main_dtype(start.tensors)
+        VargptProcessor.of(start.config, start.tokenizer).save_pretrained(out)
+        start.config.save_pretrained(out)
         facts = {"files": [path.name for path in files], "versions": versions()}
         write_json(out / INIT, {"settings": dict(settings), **facts})
-
-
-def save_model(
-    out: Path, model: VargptForConditionalGeneration, processor: VargptProcessor
-) -> None:
-    """A trained model for `open_model`, tensors as they are; each file whole or not at all.
-
-    UserError on a full disk.
-    """
-    tensors = {
-        name: StoredTensor(tuple(tensor.shape), tensor.dtype, tensor.cpu)
-        for name, tensor in model.state_dict().items()
-    }
-    for old in out.glob("model*.safetensors*"):
-        old.unlink()  # of a call that was killed here; write_weights would keep them
-    write_weights(tensors, out, dtype=None)
-    _write_beside(out, model.config, processor, _main_dtype(tensors))
-
-
-def _write_beside(
-    out: Path, config: VargptConfig, processor: VargptProcessor, dtype: torch.dtype
-) -> None:
-    """Configuration and processor."""
-    config.architectures = [VargptForConditionalGeneration.__name__]
-    config.dtype = dtype
-    processor.save_pretrained(out)
-    config.save_pretrained(out)
 
 
 def _main_dtype(tensors: StoredTensors) -> torch.dtype:
