@@ -26,10 +26,9 @@ def micro_batches(
     count = len(_cut(order, lengths, max_positions))
     count = -(-count // world_size) * world_size
     chunks = _even_chunks(order, lengths, count, max_positions)
-    while (
-        padding_frac(chunks, lengths) > MAX_PADDING_FRAC
-        and (count + world_size) * MIN_ROWS_A_MICRO <= len(lengths)
-    ):
+    while padding_frac(chunks, lengths) > MAX_PADDING_FRAC and (
+        count + world_size
+    ) * MIN_ROWS_A_MICRO <= len(lengths):
         count += world_size
         chunks = _even_chunks(order, lengths, count, max_positions)
     chunks.sort(key=lambda chunk: (-_cost(chunk, lengths), chunk[0]))
