@@ -309,3 +309,51 @@ def test_losses_in_evaluation_count_the_images(model):
     output = model(**batch(DRAWS), image_code_ids=codes(1))
     assert output.image_loss > 0
     assert output.loss > output.text_loss
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_what_precedes_the_images_is_computed_without_gradient_where_nothing_there_is_trained(
+    monkeypatch, side
+):
+    import torch
+
+    model = small_model().train()
+    trained = ("image_gen_projector", "vargpt_gen")
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name.startswith(trained))
+    monkeypatch.setattr(model, "_with_learned_null", lambda states: states)
+    monkeypatch.setattr(model.vargpt_gen, "dropped_conditions", lambda rows: rows)
+    long = [7, 8, 9, 10, 11, 12, *DRAWS]
+    given = {**batch(long, DRAWS, TALKS, side=side), "image_code_ids": codes(2)}
+    numbers = []
+    count_of = model._num_constant
+    found = []
+    for is_split in (True, False):
+
+        def count(embeds, input_ids, is_split=is_split):
+            numbers.append(count_of(embeds, input_ids))
+            return numbers[-1] if is_split else 0
+
+        monkeypatch.setattr(model, "_num_constant", count)
+        model.zero_grad()
+        output = model(**given)
+        output.loss.backward()
+        grads = {n: p.grad.clone() for n, p in model.named_parameters() if p.requires_grad}
+        found.append((output, grads))
+    # Of 26 positions the last 16 are codes, end and end of turn; on the left the short row begins.
+    assert numbers == ([10, 10] if side == "left" else [4, 4])
+    (split, split_grads), (whole, whole_grads) = found
+    torch.testing.assert_close(split.text_losses, whole.text_losses)
+    torch.testing.assert_close(split.code_losses, whole.code_losses)
+    for name, gradient in whole_grads.items():
+        assert (split_grads[name] - gradient).norm() <= 1e-4 * gradient.norm(), name
+
+
+def test_a_trained_llm_has_gradients_at_every_position(model):
+    import torch
+
+    embeds = torch.zeros(1, 20, 32)
+    row = batch(DRAWS)["input_ids"]
+    assert model._num_constant(embeds, row) == 0
+    with torch.no_grad():
+        assert model._num_constant(embeds, row) == 0

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from vargpt_datagen import cli_sharing, cli_template_builds
+from vargpt_datagen import cli_sharing, cli_template_builds, cli_world
 from vargpt_datagen.config_file import ConfigFile
 
 app = typer.Typer(
@@ -305,35 +305,9 @@ def sample(
         typer.echo(f"{review.line()} -> {folder / 'review.json'}")
 
 
-@app.command(epilog="Example: datagen world --out ./world-pictures --rows 1000 --size 64")
-def world(
-    size: Annotated[int, typer.Option(help="Side of the pictures in px.")],
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Image root to draw into.", show_default="with --for: DIR/images"),
-    ] = None,
-    rows: Annotated[int | None, typer.Option(help="Draw the first so many scenes.")] = None,
-    for_build: Annotated[
-        Path | None, typer.Option("--for", help="Draw the pictures of this build's rows.")
-    ] = None,
-    config: ConfigFile = None,
-) -> None:
-    """Draw the sample world: its first scenes with a captions table, or a build's pictures."""
-    from vargpt_datagen.progress import progress
-    from vargpt_datagen.world import draw_for_build, draw_world
-    from vargpt_schema.errors import UserError
-
-    with resumable(), progress("pictures") as shown:
-        if for_build is not None and rows is None:
-            drawn = draw_for_build(for_build, size, shown, out)
-        elif for_build is None and rows is not None and out is not None:
-            drawn = draw_world(out, rows, size, shown)
-        else:
-            raise UserError(
-                "datagen world: --out DIR --rows N, or --for BUILD_DIR, was expected. "
-                "Give one of the two; see datagen world --help."
-            )
-    typer.echo(f"{drawn.num_drawn:,} drawn, {drawn.num_kept:,} kept -> {drawn.folder}")
+app.command(epilog="Example: datagen world --out ./world-pictures --rows 1000 --size 64")(
+    cli_world.world
+)
 
 
 @app.command(

@@ -121,11 +121,15 @@ class StepBatches:
 
 
 def together(examples: list[Example], processor: VargptProcessor) -> MicroBatch:
-    """Examples padded to one length; without any, one position that nothing is learned from."""
+    """Examples padded to one length; without any, one position that nothing is learned from.
+
+    Padded on the left, so that the images at the ends of rows begin at one place: what precedes
+    them needs no gradient where the LLM is frozen.
+    """
     texts = [example.text for example in examples]
     if not texts:
         texts = [EncodedConversation([processor.tokenizer.eos_token_id], [IGNORE_INDEX], [], [])]
-    inputs = processor.pad(texts, padding_side="right", return_labels=True)
+    inputs = processor.pad(texts, padding_side="left", return_labels=True)
     understood = [image for example in examples for image in example.understood]
     drawn = [image for example in examples for image in example.drawn]
     if understood:

@@ -48,7 +48,7 @@ class StageTrainer(Trainer):
         on_unreadable: Callable[[list[Unreadable]], None],
         stop_asked: Callable[[], bool],
     ) -> None:
-        super().__init__(model=model, args=arguments, callbacks=[_EveryStep(self)])
+        super().__init__(model=model.train(), args=arguments, callbacks=[_EveryStep(self)])
         self.training = training
         self.batches = batches
         self.has_stopped = False

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import CLIPVisionModel, LlamaForCausalLM, PreTrainedModel
+from transformers import CLIPVisionModel, DynamicCache, LlamaForCausalLM, PreTrainedModel
 
 from vargpt_model.scales import scale_ranges
 from vargpt_model.vargpt.config import VargptConfig
@@ -162,8 +162,9 @@ class VargptForConditionalGeneration(PreTrainedModel):
         embeds = self.get_input_embeddings()(input_ids)
         embeds = self._with_understood(embeds, input_ids, pixel_values, run_every_part)
         drawn = self._drawn(image_code_ids, code_dropout, run_every_part)
+        num_constant = 0 if run_every_part else self._num_constant(embeds, input_ids)
         embeds = self._with_drawn(embeds, input_ids, image_code_ids, drawn)
-        hidden = self.hidden_states(embeds, attention_mask)
+        hidden = self.hidden_states(embeds, attention_mask, num_constant)
         output = VargptOutput()
         if labels is not None:
             self._add_text_loss(output, hidden, labels, attention_mask)
@@ -249,17 +250,54 @@ class VargptForConditionalGeneration(PreTrainedModel):
         levels = decoder.lvl_embed(decoder.lvl_1L[:, start:end])
         return x + levels + decoder.pos_1LC[:, start:end]
 
-    def hidden_states(self, embeds: Tensor, attention_mask: Tensor | None) -> Tensor:
-        """LLM states behind its last norm: (B, S, H), (B, S) -> (B, S, H)"""
-        position_ids = None
-        if attention_mask is not None:
-            position_ids = (attention_mask.long().cumsum(dim=-1) - 1).clamp_min(0)
-        return self.language_model.model(
-            inputs_embeds=embeds,
+    def hidden_states(
+        self, embeds: Tensor, attention_mask: Tensor | None, num_constant: int = 0
+    ) -> Tensor:
+        """LLM states behind its last norm: (B, S, H), (B, S) -> (B, S, H)
+
+        The first `num_constant` positions are computed without gradient, for less time and memory.
+        """
+        if attention_mask is None:
+            attention_mask = torch.ones(embeds.shape[:2], dtype=torch.long, device=embeds.device)
+        position_ids = (attention_mask.long().cumsum(dim=-1) - 1).clamp_min(0)
+        if num_constant == 0:
+            return self.language_model.model(
+                inputs_embeds=embeds,
+                attention_mask=attention_mask,
+                position_ids=position_ids,
+                use_cache=False,
+            ).last_hidden_state
+        cache = DynamicCache(config=self.config.text)
+        with torch.no_grad():
+            constant = self.language_model.model(
+                inputs_embeds=embeds[:, :num_constant],
+                attention_mask=attention_mask[:, :num_constant],
+                position_ids=position_ids[:, :num_constant],
+                past_key_values=cache,
+                use_cache=True,
+            ).last_hidden_state
+        rest = self.language_model.model(
+            inputs_embeds=embeds[:, num_constant:],
             attention_mask=attention_mask,
-            position_ids=position_ids,
-            use_cache=False,
+            position_ids=position_ids[:, num_constant:],
+            past_key_values=cache,
+            use_cache=True,
         ).last_hidden_state
+        return torch.cat([constant, rest], dim=1)
+
+    def _num_constant(self, embeds: Tensor, input_ids: Tensor) -> int:
+        """Leading positions of a batch that nothing trained reaches: those before the first code.
+
+        0 where the LLM or what it sees of text and understood images is trained. With left padding
+        rows that end with an image share the place where it begins.
+        """
+        is_trained = any(parameter.requires_grad for parameter in self.language_model.parameters())
+        if not torch.is_grad_enabled() or is_trained or embeds.requires_grad:
+            return 0
+        if self._checkpoints_blocks():  # transformers keeps no cache there
+            return 0
+        is_code = (input_ids == self.config.image_gen_pad_token_id).any(dim=0)
+        return int(is_code.int().argmax()) if bool(is_code.any()) else 0
 
     def embedded(
         self,

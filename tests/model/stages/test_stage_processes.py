@@ -1,0 +1,114 @@
+"""`vargpt train` as processes: killed, told to stop, on a full disk, on two ranks."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.model.stages.conftest import World
+from tests.model.vargpt_command import START, environment, run, started, wait_for_lines
+
+ROOT = Path(__file__).parents[3]
+
+
+def words(world: World, stage: str, out: Path, *settings: str, rows: str = "mixed") -> list[object]:
+    given = [
+        *("batch_size=6", "log_every=1", "view=whole", "save_every=4"),
+        *("peak_lr=0.003", *settings),
+    ]
+    return [
+        *("train", stage, "--model", world.model, "--data", getattr(world, rows)),
+        *("--image-root", world.images, "--codes", world.codes),
+        *(word for setting in given for word in ("--set", setting)),
+        *("--out", out),
+    ]
+
+
+def metrics(out: Path) -> list[dict]:
+    return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.slow
+def test_killed_again_and_again_equals_undisturbed(world, tmp_path):
+    settings = ("max_steps=60", "code_dropout=0.1", "null_dropout=0.3")
+    undisturbed = run(*words(world, "3", tmp_path / "whole", *settings))
+    assert undisturbed.returncode == 0, undisturbed.stderr
+    assert undisturbed.stdout == f"60 of 60 steps, 0 rows unreadable -> {tmp_path}/whole\n"
+    killed = tmp_path / "killed"
+    for lines in (2, 21, 43):
+        process = started(*words(world, "3", killed, *settings))
+        wait_for_lines(killed / "metrics.jsonl", lines, process)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    resumed = run(*words(world, "3", killed, *settings))
+    assert resumed.returncode == 0, resumed.stderr
+    assert "resumed at step" in resumed.stderr
+    for name in ("metrics.jsonl", "model.safetensors"):
+        assert (killed / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    drawn = run(
+        *("generate", "--model", killed, "--prompts", "Please draw a red circle."),
+        *("--min-images", 1, "--max-images", 1, "--max-part-tokens", 3),
+        *("--out", tmp_path / "drawn"),
+    )
+    assert drawn.returncode == 0, drawn.stderr
+    assert drawn.stdout.startswith("1 prompts, 1 images")
+
+
+@pytest.mark.slow
+def test_sigterm_saves_exits_0_and_prints_the_command(world, tmp_path):
+    command = words(world, "2", tmp_path / "out", "max_steps=100000")
+    process = started(*command)
+    wait_for_lines(tmp_path / "out" / "metrics.jsonl", 6, process)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert f"Continue with: vargpt {' '.join(map(str, command))}" in errors
+    logged = metrics(tmp_path / "out")[-1]["step"]
+    assert (tmp_path / "out" / "checkpoints" / f"step-{logged:08d}" / "manifest.json").exists()
+    assert not (tmp_path / "out" / "model.safetensors").exists()
+
+
+def small_files() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_line_and_keeps_what_was_saved(world, tmp_path):
+    out = tmp_path / "out"
+    process = started(*words(world, "3", out, "max_steps=100000"))
+    wait_for_lines(out / "metrics.jsonl", 5, process)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    before = sorted((out / "checkpoints").iterdir())
+    ran = subprocess.run(
+        [*START, *map(str, words(world, "3", out, "max_steps=100000"))],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(),
+        preexec_fn=small_files,
+        timeout=120,
+    )
+    assert ran.returncode == 2
+    last = ran.stderr.splitlines()[-1]
+    assert last.startswith(f"error: {out}/checkpoints/step-")
+    assert "File too large; room for the whole file was expected" in last
+    assert before[-1] in sorted((out / "checkpoints").iterdir())
+    assert not list((out / "checkpoints").glob(".*tmp*"))
+
+
+def on_two_ranks(program: list[str]) -> subprocess.CompletedProcess[str]:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    return subprocess.run(
+        [*launcher, "--nproc-per-node", "2", *program],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )
