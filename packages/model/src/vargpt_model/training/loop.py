@@ -15,6 +15,7 @@ from vargpt_model.training.checkpoints import Checkpoints
 from vargpt_model.training.metrics_log import MetricsLog
 from vargpt_model.training.progress import Progress
 from vargpt_model.training.stop_request import StopRequest
+from vargpt_model.training.torch_file import torch_file
 from vargpt_schema.errors import UserError
 
 STATE = "training_state.pt"
@@ -123,7 +124,7 @@ def _resumed(job: Job, checkpoints: Checkpoints) -> int:
 
 def _save(job: Job, step: int, checkpoints: Checkpoints, log: MetricsLog) -> None:
     log.sync()
-    checkpoints.save(step, {STATE: lambda path: torch.save(job.state_dict(), path)})
+    checkpoints.save(step, {STATE: torch_file(job.state_dict())})
 
 
 def plain(metrics: Mapping[str, Any]) -> dict[str, Any]:
