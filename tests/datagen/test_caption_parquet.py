@@ -18,7 +18,7 @@ from tests.datagen.enriched import (
 from vargpt_datagen import caption_source
 from vargpt_datagen.caption_parquet import ParquetCaptions
 from vargpt_datagen.caption_source import CaptionedImage, WorldCaptions
-from vargpt_datagen.world.pictures import captions_table
+from vargpt_datagen.world import captions_table
 from vargpt_schema import CAPTIONS, UserError, world
 
 

@@ -21,7 +21,7 @@ from vargpt_datagen.caption_columns import Split
 from vargpt_datagen.caption_parquet import ParquetCaptions
 from vargpt_datagen.caption_source import WORLD_VERSION, WorldCaptions
 from vargpt_datagen.image_columns import IMAGE_COLUMNS, ImageColumns, open_images
-from vargpt_datagen.world.pictures import captions_table
+from vargpt_datagen.world import captions_table
 from vargpt_schema import UserError, world
 
 LINES = ["a dog\n", "a bowl of", "a  cat.", "a fish"]

@@ -3,10 +3,21 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from vargpt_datagen.cli import app
+from vargpt_datagen.wording_templates import shipped_templates
 from vargpt_datagen.world import draw, draw_for_build, draw_world
-from vargpt_schema import CAPTIONS, INSTRUCT, InstructRecord, Message, UserError, sample_id_of
-from vargpt_schema.world import caption_at, scene_at
+from vargpt_schema import (
+    CAPTIONS,
+    EVAL_PROMPTS,
+    INSTRUCT,
+    InstructRecord,
+    Message,
+    UserError,
+    sample_id_of,
+)
+from vargpt_schema.world import caption_at, index_of, named_scene_at, scene_at
 
 
 class Lines:
@@ -96,6 +107,49 @@ def test_many_pictures_are_drawn_by_two_processes_to_the_same_files(tmp_path: Pa
         assert picture.tobytes() == draw(scene_at(5_000), 16).tobytes()
 
 
+def test_held_out_scenes_of_one_object_with_full_captions_and_their_questions(tmp_path: Path):
+    draw_world(
+        tmp_path, 6, 32, Lines(), split="validation", num_objects=1, full_captions=True,
+        questions=True,
+    )  # fmt: skip
+    rows = list(CAPTIONS.records(tmp_path / "captions.parquet"))
+    indices = [index_of(row.image_id) for row in rows]
+    assert len(indices) == 6
+    for index, row in zip(indices, rows, strict=True):
+        assert (row.split, len(scene_at(index).objects)) == ("validation", 1)
+        assert named_scene_at(index) == scene_at(index)
+    assert names_in(tmp_path / "world") == [f"{index:08d}.png" for index in indices]
+    asked = list(INSTRUCT.records(tmp_path / "questions" / "questions.parquet"))
+    assert len(asked) == 6 * 7
+    assert [row.images[0] for row in asked[::7]] == [row.image for row in rows]
+    assert asked[0].source == "world/background"
+    assert asked[0].messages[0].content.endswith(
+        "background?\nAnswer the question using a single word or phrase."
+    ) or asked[0].messages[0].content.endswith(
+        "background have?\nAnswer the question using a single word or phrase."
+    )
+    assert asked[0].messages[1].content == scene_at(indices[0]).background
+
+
+def test_requests_to_draw_withheld_scenes_name_them_in_templates_that_training_lacks(
+    tmp_path: Path,
+):
+    draw_world(tmp_path, 5, 32, Lines(), split="withheld", full_captions=True, prompts=True)
+    rows = list(EVAL_PROMPTS.records(tmp_path / "prompts.parquet"))
+    held_out = {each.template_id: each for each in shipped_templates().held_out_prompts}
+    assert len(rows) == 5
+    for row in rows:
+        assert (row.split, row.source, row.label) == ("withheld", "world", None)
+        assert row.caption == caption_at(index_of(row.image_id))
+        assert row.prompt_template_id in held_out
+        assert row.caption in row.prompt
+
+
+def test_more_scenes_of_a_kind_than_a_split_has_are_refused(tmp_path: Path):
+    with pytest.raises(UserError, match=r"--rows: 9000 found, 1 to 5053 expected.*withheld"):
+        draw_world(tmp_path, 9_000, 32, Lines(), split="withheld", num_objects=2)
+
+
 @pytest.mark.parametrize("rows", [0, -1, 1_281_168])
 def test_more_rows_than_the_world_has_are_refused(tmp_path: Path, rows: int):
     with pytest.raises(UserError, match=f"--rows: {rows} found, 1 to 1281167 expected"):
@@ -151,3 +205,11 @@ def test_a_place_that_cannot_be_written_is_a_mistake_of_the_user(tmp_path: Path)
     (tmp_path / "world").write_text("a file where the folder must go")
     with pytest.raises(UserError, match="cannot be written"):
         draw_world(tmp_path, 1, 32, Lines())
+
+
+def test_a_build_names_its_scenes_itself(tmp_path: Path):
+    build = build_of(tmp_path / "b", "world/00000042.png")
+    command = ["world", "--for", str(build), "--size", "32", "--questions"]
+    answer = CliRunner().invoke(app, command)
+    assert isinstance(answer.exception, UserError)
+    assert "--questions and --prompts go with --rows" in str(answer.exception)

@@ -3,15 +3,14 @@
 import gc
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from vargpt_datagen import cli_sharing, cli_template_builds
+from vargpt_datagen import cli_caption, cli_sharing, cli_template_builds, cli_world
 from vargpt_datagen.config_file import ConfigFile
+from vargpt_datagen.resumable import resumable
 
 app = typer.Typer(
     help="Builds the VARGPT instruction data sets. Every command resumes when run again.",
@@ -305,35 +304,9 @@ def sample(
         typer.echo(f"{review.line()} -> {folder / 'review.json'}")
 
 
-@app.command(epilog="Example: datagen world --out ./world-pictures --rows 1000 --size 64")
-def world(
-    size: Annotated[int, typer.Option(help="Side of the pictures in px.")],
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Image root to draw into.", show_default="with --for: DIR/images"),
-    ] = None,
-    rows: Annotated[int | None, typer.Option(help="Draw the first so many scenes.")] = None,
-    for_build: Annotated[
-        Path | None, typer.Option("--for", help="Draw the pictures of this build's rows.")
-    ] = None,
-    config: ConfigFile = None,
-) -> None:
-    """Draw the sample world: its first scenes with a captions table, or a build's pictures."""
-    from vargpt_datagen.progress import progress
-    from vargpt_datagen.world import draw_for_build, draw_world
-    from vargpt_schema.errors import UserError
-
-    with resumable(), progress("pictures") as shown:
-        if for_build is not None and rows is None:
-            drawn = draw_for_build(for_build, size, shown, out)
-        elif for_build is None and rows is not None and out is not None:
-            drawn = draw_world(out, rows, size, shown)
-        else:
-            raise UserError(
-                "datagen world: --out DIR --rows N, or --for BUILD_DIR, was expected. "
-                "Give one of the two; see datagen world --help."
-            )
-    typer.echo(f"{drawn.num_drawn:,} drawn, {drawn.num_kept:,} kept -> {drawn.folder}")
+app.command(epilog="Example: datagen world --out ./world-pictures --rows 1000 --size 64")(
+    cli_world.world
+)
 
 
 @app.command(
@@ -416,22 +389,14 @@ def seeds(
 
 
 app.command(
+    epilog="Example: datagen caption ~/imagenet --out ./captions && datagen verify ./captions"
+)(cli_caption.caption)
+app.command(
     epilog="Example: datagen export ./130k-world --format llama-factory --out ./data/world.json"
 )(cli_sharing.export)
 app.command(epilog="Example: datagen push ./130k-world --repo me/sample-world-130k --dry-run")(
     cli_sharing.push
 )
-
-
-@contextmanager
-def resumable() -> Iterator[None]:
-    """Ctrl-C ends a build with what has arrived kept, and says how to go on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        words = shlex.join(["datagen", *sys.argv[1:]])
-        typer.echo(f"\ninterrupted; what has arrived is kept. Continue with: {words}", err=True)
-        raise typer.Exit(130) from None
 
 
 def main() -> None:

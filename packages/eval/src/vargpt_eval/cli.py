@@ -4,16 +4,19 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vargpt_eval.cli_run import run
 from vargpt_eval.cli_stats import stats
 from vargpt_eval.config_file import ConfigFile
 from vargpt_schema.errors import UserError
 
 if TYPE_CHECKING:
     from vargpt_eval.compare import TaskComparison
+
+_RUN = "--model ./tiny --tasks world_questions --data ./images --out ./run"
 
 app = typer.Typer(
     help="Scores VARGPT models. Every command resumes when run again.",
@@ -22,6 +25,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(stats, name="stats")
+app.command(epilog=f"Example: vargpt-eval run {_RUN}")(run)
 
 
 @app.callback()
@@ -64,11 +68,11 @@ def score(
     config: ConfigFile = None,
 ) -> None:
     """Score stored answers of a benchmark, with intervals; needs no model."""
-    from vargpt_eval.score import score_answers
+    from vargpt_eval.score import score_answers, score_line
 
     progress = _lines_on_stderr("score")
     done = score_answers(answers, task, out, progress, profile=profile, items=items)
-    typer.echo(_score_line(task, done.figures, done.headline, done.summary))
+    typer.echo(score_line(done))
 
 
 @app.command(epilog="Example: vargpt-eval report ./run ./baseline --out ./report")
@@ -113,17 +117,6 @@ def _comparison_line(one: "TaskComparison") -> str:
         f"{one.task}: {one.metric} {scale * one.value_a:,.2f} -> {scale * one.value_b:,.2f}, "
         f"{scale * one.delta:+,.2f} ({interval}), swap p {one.swap_p:.3g}{mcnemar}; "
         f"{one.num_shared:,} shared items"
-    )
-
-
-def _score_line(task: str, figures: dict[str, Any], headline: dict[str, Any], path: Path) -> str:
-    share = headline["unit"] == "fraction"
-    value = f"{headline['value']:.2%}" if share else f"{headline['value']:,.1f}"
-    stamp = f", subset of {figures['num_items']:,}" if figures["is_subset"] else ""
-    return (
-        f"{task}: {figures['headline']} {value} of {figures['n']:,} answers{stamp}; "
-        f"{figures['n_error']:,} errors, {figures['n_truncated']:,} cut off, "
-        f"{figures['n_fallback']:,} fallbacks -> {path}"
     )
 
 

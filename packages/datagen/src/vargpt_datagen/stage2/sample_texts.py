@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from vargpt_datagen.world.tables import SHORT_ANSWER
 from vargpt_schema.world import BACKGROUNDS, COLOURS, SHAPES, caption_at, questions_at
 from vargpt_schema.world.hashing import mixed
 
-SHORT_ANSWER = "Answer the question using a single word or phrase."
 _DESCRIBE = (
     "Describe the image.",
     "What does this picture show?",

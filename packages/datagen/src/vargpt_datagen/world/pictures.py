@@ -9,24 +9,17 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
-import pyarrow as pa
-
 from vargpt_datagen.folder import disk_faults_are_said, folder_error
 from vargpt_datagen.world.drawing import MAX_SIZE_PX, MIN_SIZE_PX, png_bytes
-from vargpt_schema import CAPTIONS, INSTRUCT, UserError
-from vargpt_schema.world import (
-    SPLITS,
-    caption_at,
-    class_name,
-    image_id,
-    image_path,
-    index_of,
-    label_at,
-    scene_at,
-    split_of,
+from vargpt_datagen.world.tables import (
+    captions_table,
+    chosen_indices,
+    prompts_table,
+    questions_table,
 )
+from vargpt_schema import CAPTIONS, EVAL_PROMPTS, INSTRUCT, UserError
+from vargpt_schema.world import Split, image_path, index_of, scene_at
 
-CAPTIONER = "vargpt-sample-world"
 _CHUNK = 500  # pictures per task
 _PROCESSES = 2
 _CHUNKS_WORTH_PROCESSES = 10  # fewer are drawn before a second process has started
@@ -43,20 +36,34 @@ class Drawn(NamedTuple):
     folder: Path
 
 
-def draw_world(out: Path, rows: int, size_px: int, progress: Progress) -> Drawn:
-    """Draw the first training scenes into OUT/world/ and write OUT/captions.parquet.
+def draw_world(
+    out: Path,
+    rows: int,
+    size_px: int,
+    progress: Progress,
+    *,
+    split: Split = "train",
+    num_objects: int | None = None,
+    full_captions: bool = False,
+    questions: bool = False,
+    prompts: bool = False,
+) -> Drawn:
+    """Draw the first scenes of a split into OUT/world/ and write OUT/captions.parquet.
 
+    `num_objects` (1 or 2) and `full_captions` leave out other scenes; `questions` adds
+    OUT/questions/questions.parquet, an `instruct` table; `prompts` OUT/prompts.parquet, requests to
+    draw them as an `eval_prompts` table.
     UserError for rows or sizes that the world does not have.
     """
-    train = SPLITS["train"]
-    if not 1 <= rows <= len(train):
-        raise UserError(
-            f"--rows: {rows} found, 1 to {len(train)} expected. Ask for fewer: the training split "
-            "of the sample world has no more."
-        )
-    indices = train[:rows]
+    indices = chosen_indices(split, rows, num_objects=num_objects, full_captions=full_captions)
     drawn = _draw_all(indices, out, size_px, progress)
-    CAPTIONS.write(captions_table(indices), out / "captions.parquet")
+    with disk_faults_are_said(out):
+        CAPTIONS.write(captions_table(indices), out / "captions.parquet")
+        if questions:
+            (out / "questions").mkdir(exist_ok=True)
+            INSTRUCT.write(questions_table(indices), out / "questions" / "questions.parquet")
+        if prompts:
+            EVAL_PROMPTS.write(prompts_table(indices), out / "prompts.parquet")
     return drawn
 
 
@@ -71,25 +78,6 @@ def draw_for_build(
     names = images.combine_chunks().flatten().unique().to_pylist()
     indices = sorted(_named_index(build_dir, name) for name in names)
     return _draw_all(indices, out or build_dir / "images", size_px, progress)
-
-
-def captions_table(indices: Sequence[int]) -> pa.Table:
-    """The `captions` table of these scenes."""
-    captions = [caption_at(index) for index in indices]
-    labels = [label_at(index) for index in indices]
-    columns = {
-        "image_id": [image_id(index) for index in indices],
-        "image": [image_path(index) for index in indices],
-        "split": [split_of(index) for index in indices],
-        "label": labels,
-        "wnid": [None] * len(indices),
-        "class_name": [None if label is None else class_name(label) for label in labels],
-        "caption_raw": captions,
-        "caption": captions,
-        "captioner": [CAPTIONER] * len(indices),
-        "quality_flags": [[]] * len(indices),
-    }
-    return pa.table(columns, schema=CAPTIONS.schema)
 
 
 def _named_index(build_dir: Path, name: str) -> int:

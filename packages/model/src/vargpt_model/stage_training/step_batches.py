@@ -25,6 +25,7 @@ class MicroBatch(NamedTuple):
     num_labels: int  # text positions that are predicted
     num_drawn: int  # images
     num_positions: int  # without padding
+    num_understood: int  # images
 
     @property
     def num_padded_positions(self) -> int:
@@ -141,6 +142,7 @@ def together(examples: list[Example], processor: VargptProcessor) -> MicroBatch:
         int((inputs["labels"][:, 1:] != IGNORE_INDEX).sum()),
         len(drawn),
         sum(len(text.input_ids) for text in texts),
+        len(understood),
     )
 
 

@@ -2,6 +2,7 @@
 
 OUT/config.json, model*.safetensors, processor files   the trained model, for every other command
 OUT/metrics.jsonl    losses in all and by scale, learning rate, counts, padding; a line a step
+OUT/curves.html      the same as a page, with rates and pictures; see training/run_log.py
 OUT/checkpoints/     the two newest states
 OUT/skipped/         rows whose image could not be read, with the reason
 OUT/manifest.json    what made it; written last
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -21,7 +23,9 @@ from vargpt_model.encoding.ranks import Rank, rank_from_environment
 from vargpt_model.stage_training.config import StageTraining, checked
 from vargpt_model.stage_training.data import DataPaths, StageData, stage_data
 from vargpt_model.stage_training.finished_model import write_trained
+from vargpt_model.stage_training.fixed_prompts import FixedPrompts
 from vargpt_model.stage_training.freezing import checkpoints_blocks, prepare
+from vargpt_model.stage_training.model_flops import StepFlops, stage_factors
 from vargpt_model.stage_training.plan_lines import plan_lines
 from vargpt_model.stage_training.skipped_rows import SkippedRows
 from vargpt_model.stage_training.state import load_parameters
@@ -31,14 +35,13 @@ from vargpt_model.training.checkpoints import MANIFEST, Checkpoint, Checkpoints,
 from vargpt_model.training.folder_lock import expect_config, locked
 from vargpt_model.training.loop import plain, warn
 from vargpt_model.training.manifest import versions
-from vargpt_model.training.metrics_log import MetricsLog
-from vargpt_model.training.progress import Progress
+from vargpt_model.training.run_log import RunLog
 from vargpt_model.training.stop_request import StopRequest
 from vargpt_model.weights.model_folder import Opened, model_sha256, open_config, open_model
 from vargpt_schema.errors import UserError
 
 Engine = Literal["one", "ddp"]
-FREE = ("log_every", "save_every", "num_threads")  # a resumed call may have others
+FREE = ("log_every", "save_every", "sample_every", "num_threads")  # a resumed call may have others
 
 
 class TrainedStage(NamedTuple):
@@ -101,8 +104,10 @@ def train_stage(
             for line in plan_lines(stage, opened.model, read, training, batches, num_steps):
                 print(line, file=sys.stderr, flush=True)
         arguments.max_steps = num_steps
-        run = _Run(stage, out, rank, training, num_steps, start)
-        with StopRequest() as stop:
+        is_first = rank.rank == 0
+        opens_log = partial(_run_log, stage, opened, out, rank, training, start, num_steps)
+        with StopRequest() as stop, opens_log() if is_first else nullcontext() as log:
+            run = _Run(opened, read, out, log, training, num_steps, precision)
             trainer = StageTrainer(
                 opened.model,
                 arguments,
@@ -132,38 +137,58 @@ def train_stage(
 
 
 class _Run:
-    """Metrics, progress and checkpoints of rank 0."""
+    """What the first rank tells and keeps; the others, without a log, do neither."""
 
     def __init__(
         self,
-        stage: Stage,
+        opened: Opened,
+        read: StageData,
         out: Path,
-        rank: Rank,
+        log: RunLog | None,
         training: StageTraining,
         num_steps: int,
-        start: int,
+        precision: str,
     ) -> None:
-        self._is_first = rank.rank == 0
-        self._training = training
-        self._log = MetricsLog(out / "metrics.jsonl")
+        self._model, self._log = opened.model, log
+        self._prompts = FixedPrompts(read.rows, opened.processor, out)
         self._checkpoints = Checkpoints(out)
-        self._progress = Progress(f"stage {stage}", done=start, total=num_steps, unit="steps")
-        if self._is_first:
-            self._log.cut_to(start)
+        self._sample_every, self._num_steps = training.sample_every, num_steps
+        self._precision = precision
 
     def on_step(self, step: int, figures: Mapping[str, Any]) -> None:
         """A logged step."""
-        if not self._is_first:
+        if self._log is None:
             return
-        line = plain(figures)
-        self._log.append(step, line)
-        note = f"loss {line['loss']:.4f}"
-        self._progress.show(step, note, items_each=(self._training.batch_size, "rows"))
+        if self._sample_every and (step % self._sample_every == 0 or step == self._num_steps):
+            self._prompts.draw(self._model, step, self._precision)
+        self._log.append(step, plain(figures))
 
     def save(self, step: int, files: Mapping[str, Any]) -> None:
         """A checkpoint."""
-        self._log.sync()
-        self._checkpoints.save(step, files)
+        if self._log is not None:
+            self._log.sync()
+            self._checkpoints.save(step, files)
+
+
+def _run_log(
+    stage: Stage,
+    opened: Opened,
+    out: Path,
+    rank: Rank,
+    training: StageTraining,
+    start: int,
+    num_steps: int,
+) -> RunLog:
+    factors = stage_factors(stage, training.variant, image_loss_weight=training.image_loss_weight)
+    flops = StepFlops(opened.model.config, factors, num_rows=training.batch_size)
+    return RunLog(
+        out,
+        what=f"stage {stage}",
+        start=start,
+        num_steps=num_steps,
+        num_devices=rank.world_size,
+        flops_of=flops.of,
+    )
 
 
 def _expect_ranks(rank: Rank, training: StageTraining, engine: Engine | None) -> None:

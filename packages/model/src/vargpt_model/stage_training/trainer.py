@@ -185,6 +185,7 @@ class StageTrainer(Trainer):
         own = [
             sum(micro.num_labels for micro in batch.micro_batches),
             sum(micro.num_drawn for micro in batch.micro_batches),
+            sum(micro.num_understood for micro in batch.micro_batches),
             sum(micro.num_positions for micro in batch.micro_batches),
             sum(micro.num_padded_positions for micro in batch.micro_batches),
             len(batch.unreadable),

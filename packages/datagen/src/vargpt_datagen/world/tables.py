@@ -1,0 +1,131 @@
+"""Tables about scenes of the sample world: captions, questions with answers, prompts to draw."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import pyarrow as pa
+
+from vargpt_datagen.eval_rows import planned_prompts, prompt_rows
+from vargpt_datagen.template_rows import combined
+from vargpt_datagen.wording_templates import shipped_templates
+from vargpt_schema import CAPTIONS, INSTRUCT, InstructRecord, UserError
+from vargpt_schema.conversation import Message
+from vargpt_schema.instruct import sample_id_of
+from vargpt_schema.world import (
+    SPLITS,
+    Split,
+    caption_at,
+    class_name,
+    image_id,
+    image_path,
+    label_at,
+    named_scene_at,
+    questions_at,
+    scene_at,
+    split_of,
+)
+
+CAPTIONER = "vargpt-sample-world"
+SHORT_ANSWER = "Answer the question using a single word or phrase."
+
+
+def chosen_indices(
+    split: Split, count: int, *, num_objects: int | None = None, full_captions: bool = False
+) -> Sequence[int]:
+    """The first scenes of a split; with `num_objects` (1 or 2) or captions that name everything.
+
+    UserError when the split has fewer.
+    """
+    indices = SPLITS[split]
+    if count < 1 or count > len(indices):
+        raise _too_many(count, len(indices), split)
+    if num_objects is None and not full_captions:
+        return indices[:count]
+    found = list(islice(_matching(indices, num_objects, full_captions), count))
+    if len(found) < count:
+        raise _too_many(count, len(found), split)
+    return found
+
+
+def captions_table(indices: Sequence[int]) -> pa.Table:
+    """The `captions` table of these scenes."""
+    captions = [caption_at(index) for index in indices]
+    labels = [label_at(index) for index in indices]
+    columns = {
+        "image_id": [image_id(index) for index in indices],
+        "image": [image_path(index) for index in indices],
+        "split": [split_of(index) for index in indices],
+        "label": labels,
+        "wnid": [None] * len(indices),
+        "class_name": [None if label is None else class_name(label) for label in labels],
+        "caption_raw": captions,
+        "caption": captions,
+        "captioner": [CAPTIONER] * len(indices),
+        "quality_flags": [[]] * len(indices),
+    }
+    return pa.table(columns, schema=CAPTIONS.schema)
+
+
+def questions_table(indices: Sequence[int]) -> pa.Table:
+    """An `instruct` table with every question about these scenes, one a row."""
+    return INSTRUCT.from_records([row for index in indices for row in _question_rows(index)])
+
+
+def prompts_table(indices: Sequence[int]) -> pa.Table:
+    """An `eval_prompts` table: each caption in a template that no training set has."""
+    captions = captions_table(indices)
+    split = split_of(indices[0])
+    planned = planned_prompts(
+        combined(captions, "caption"),
+        range(len(indices)),
+        shipped_templates().held_out_prompts,
+        seed=0,
+        captions_sha256=split,
+    )
+    return prompt_rows(captions, planned.prompts, planned.template_ids, "world", split=split)
+
+
+def _question_rows(index: int) -> Iterator[InstructRecord]:
+    images = (image_path(index),)
+    for question in questions_at(index):
+        messages = (
+            Message("user", f"<image>\n{question.question.capitalize()}\n{SHORT_ANSWER}"),
+            Message("assistant", question.answer),
+        )
+        source = f"world/{question.kind}"
+        yield InstructRecord(
+            sample_id=sample_id_of(source, image_id(index), images, messages),
+            messages=messages,
+            images=images,
+            task="understanding",
+            caption=None,
+            image_id=image_id(index),
+            label=label_at(index),
+            wnid=None,
+            source=source,
+            method="template",
+            prompt_seed_id=None,
+            caption_seed_id=None,
+            answer_seed_id=None,
+            prompt_template_id=None,
+            answer_template_id=None,
+            shot_ids=(),
+            generator=None,
+            request_sha256=None,
+            attempts=None,
+        )
+
+
+def _matching(indices: range, num_objects: int | None, full_captions: bool) -> Iterator[int]:
+    for index in indices:
+        scene = scene_at(index)
+        has_number = num_objects is None or len(scene.objects) == num_objects
+        if has_number and (not full_captions or named_scene_at(index) == scene):
+            yield index
+
+
+def _too_many(count: int, available: int, split: Split) -> UserError:
+    return UserError(
+        f"--rows: {count} found, 1 to {available} expected. Ask for fewer: the {split} split of "
+        "the sample world has no more such scenes."
+    )
