@@ -16,6 +16,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 
 from vargpt_model.training.checkpoints import WriteFile
 from vargpt_model.training.loop import STATE
+from vargpt_model.training.torch_file import torch_file
 
 
 def state_files(
@@ -32,7 +33,7 @@ def state_files(
         "schedule": schedule.state_dict(),
     }
     return {
-        STATE: lambda path: torch.save(state, path),
+        STATE: torch_file(state),
         TRAINER_STATE_NAME: lambda path: trainer_state.save_to_json(str(path)),
     }
 
