@@ -1,8 +1,8 @@
 """`vargpt train` as processes: killed, told to stop, on a full disk, on two ranks."""
 
 import json
-import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.model.stages.conftest import World
+from tests.model.stages.conftest import World, draws, talks, write_rows
 from tests.model.vargpt_command import START, environment, run, started, wait_for_lines
-
-ROOT = Path(__file__).parents[3]
+from vargpt_schema.world import SPLITS
 
 
 def words(world: World, stage: str, out: Path, *settings: str, rows: str = "mixed") -> list[object]:
@@ -102,13 +101,43 @@ def test_a_full_disk_is_one_line_and_keeps_what_was_saved(world, tmp_path):
     assert not list((out / "checkpoints").glob(".*tmp*"))
 
 
-def on_two_ranks(program: list[str]) -> subprocess.CompletedProcess[str]:
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    return subprocess.run(
-        [*launcher, "--nproc-per-node", "2", *program],
+def without_dropout(world: World, folder: Path) -> World:
+    """The same world with a model that draws nothing at random: ranks have their own streams."""
+    shutil.copytree(world.model, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["visual_decoder"]["condition_dropout"] = 0.0
+    (folder / "config.json").write_text(json.dumps(config))
+    return world._replace(model=folder)
+
+
+@pytest.mark.slow
+def test_two_ranks_one_of_them_without_images_follow_one_process(world, tmp_path):
+    plain = without_dropout(world, tmp_path / "model")
+    scenes = SPLITS["train"]
+    write_rows(tmp_path / "rows", [*map(draws, scenes[:4]), *map(talks, range(12))])
+    plain = plain._replace(mixed=tmp_path / "rows")
+    settings = ("max_steps=8", "null_dropout=0", "batch_size=16", "max_micro_positions=200")
+    alone = run(*words(plain, "3", tmp_path / "alone", *settings))
+    assert alone.returncode == 0, alone.stderr
+    assert "1 ranks x 4 micro-batches" in alone.stderr
+    ranks = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"),
+            *("--no-python", str(Path(sys.executable).with_name("vargpt"))),
+            *map(str, words(plain, "3", tmp_path / "ranks", *settings)),
+        ],
         capture_output=True,
         text=True,
         check=False,
+        env=environment(),
         timeout=300,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
     )
+    assert ranks.returncode == 0, ranks.stderr[-3000:]
+    assert "2 ranks x 2 micro-batches" in ranks.stderr
+    one, two = metrics(tmp_path / "alone"), metrics(tmp_path / "ranks")
+    assert [line["step"] for line in two] == list(range(1, 9))
+    for ours, theirs in zip(two, one, strict=True):
+        for name in ("loss", "text_loss", "image_loss", "grad_norm", "loss_by_scale"):
+            assert ours[name] == pytest.approx(theirs[name], rel=2e-4), (name, ours["step"])
+        assert (ours["num_labels"], ours["num_images"]) == (theirs["num_labels"], 4)
+    assert one[-1]["image_loss"] < one[0]["image_loss"]

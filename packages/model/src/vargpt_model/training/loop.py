@@ -16,6 +16,7 @@ from vargpt_model.training.checkpoints import Checkpoints
 from vargpt_model.training.curves.drawn import save_pictures
 from vargpt_model.training.run_log import RunLog
 from vargpt_model.training.stop_request import StopRequest
+from vargpt_model.training.torch_file import torch_file
 from vargpt_schema.errors import UserError
 
 STATE = "training_state.pt"
@@ -134,7 +135,7 @@ def _resumed(job: Job, checkpoints: Checkpoints) -> int:
 
 def _save(job: Job, step: int, checkpoints: Checkpoints, log: RunLog) -> None:
     log.sync()
-    checkpoints.save(step, {STATE: lambda path: torch.save(job.state_dict(), path)})
+    checkpoints.save(step, {STATE: torch_file(job.state_dict())})
 
 
 def plain(metrics: Mapping[str, Any]) -> dict[str, Any]:
