@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from vargpt_model import cli_model, cli_train
+from vargpt_model import cli_model, cli_stages, cli_train
 from vargpt_schema.errors import UserError
 
 app = typer.Typer(
@@ -27,6 +27,12 @@ train.command(
     epilog="Example: datagen world --out ./world --rows 20000 --size 32 && "
     "vargpt train image-tokenizer --data ./world --image-root ./world --out ./image-tokenizer",
 )(cli_train.train_image_tokenizer)
+for _stage, _rows in cli_stages.EXAMPLE_ROWS.items():
+    train.command(
+        _stage,
+        epilog=f"Example: vargpt train {_stage} --model ./base --data {_rows} --image-root ./world "
+        f"--codes ./codes --set view=whole --out ./stage{_stage}",
+    )(cli_stages.stage_command(_stage))
 app.command(
     epilog='Example: vargpt generate --model ./model --prompts "Please draw a red circle." '
     "--out ./drawn",

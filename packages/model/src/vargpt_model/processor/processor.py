@@ -25,6 +25,14 @@ IGNORE_INDEX = -100
 ImageOrCodes = Image.Image | Tensor
 
 
+class Positions(NamedTuple):
+    """The text side of a conversation: all that its length and its labels depend on."""
+
+    input_ids: list[int]
+    labels: list[int]
+    image_kinds: list[str]  # image or image_gen, in the order of their placeholders
+
+
 class EncodedConversation(NamedTuple):
     """One conversation before padding."""
 
@@ -135,15 +143,13 @@ class VargptProcessor(ProcessorMixin):
         name: str = "conversation",
     ) -> EncodedConversation:
         """One conversation as ids and labels, and its images by kind; see `__call__`."""
-        pieces = conversation_pieces(conversation, self._render, self.tokenizer.all_special_tokens)
-        kinds = [piece.kind for piece in pieces if piece.kind in ("image", "image_gen")]
+        ids, labels, kinds = self.positions(conversation)
         if len(kinds) != len(images):
             raise UserError(
                 f"{name}: {kinds.count('image')} {IMAGE} and {kinds.count('image_gen')} "
                 f"{IMAGE_GEN} found, {len(images)} images given. Give one image for each "
                 "placeholder, in their order."
             )
-        ids, labels = self._ids_and_labels(pieces)
         if len(ids) > self.context_length:
             raise UserError(
                 f"{name}: {len(ids):,} positions found, the model's context has "
@@ -157,6 +163,12 @@ class VargptProcessor(ProcessorMixin):
             [_picture(image, name) for kind, image in by_kind if kind == "image"],
             [image for kind, image in by_kind if kind == "image_gen"],
         )
+
+    def positions(self, conversation: Sequence[Any]) -> Positions:
+        """Ids and labels of a conversation of any length, without its images."""
+        pieces = conversation_pieces(conversation, self._render, self.tokenizer.all_special_tokens)
+        kinds = [piece.kind for piece in pieces if piece.kind in ("image", "image_gen")]
+        return Positions(*self._ids_and_labels(pieces), kinds)
 
     def pad(
         self,

@@ -40,6 +40,7 @@ def batch_at(
     return draws
 
 
-def seed_step(seed: int, step: int) -> None:
+def seed_step(seed: int, step: int, rank: int = 0) -> None:
     """Set torch's global random streams for one step, so that a resumed run draws the same."""
-    torch.manual_seed(random.Random(f"{seed}/step {step}").getrandbits(63))
+    of_rank = f"/rank {rank}" if rank else ""
+    torch.manual_seed(random.Random(f"{seed}/step {step}{of_rank}").getrandbits(63))

@@ -80,7 +80,7 @@ def run_steps(job: Job, config: LoopConfig, out: Path) -> Ended:
             metrics = job.step(step)
             step += 1
             if step % config.log_every == 0 or step == config.num_steps:
-                line = _plain({**metrics, **job.report(step)})
+                line = plain({**metrics, **job.report(step)})
                 log.append(step, line)
                 progress.show(
                     step, f"loss {line['loss']:.4f}", items_each=(config.batch_size, "images")
@@ -92,7 +92,9 @@ def run_steps(job: Job, config: LoopConfig, out: Path) -> Ended:
     return Ended(step, start, None if step == config.num_steps else stop.received)
 
 
-def refuse_nan(loss: Tensor, step: int, rows: Callable[[], Sequence[str]]) -> None:
+def refuse_nan(
+    loss: Tensor, step: int, rows: Callable[[], Sequence[str]], *, what: str = "loss"
+) -> None:
     """UserError that names step and rows when a loss is not finite; before it does any harm."""
     value = float(loss.detach())
     if math.isfinite(value):
@@ -100,7 +102,7 @@ def refuse_nan(loss: Tensor, step: int, rows: Callable[[], Sequence[str]]) -> No
     named = list(rows())
     shown = ", ".join(named[:8]) + (f" and {len(named) - 8} more" if len(named) > 8 else "")
     raise UserError(
-        f"step {step}: loss {value} found, a number was expected; rows {shown}. Look at these "
+        f"step {step}: {what} {value} found, a number was expected; rows {shown}. Look at these "
         "rows, or lower the learning rate; the last checkpoint is whole."
     )
 
@@ -124,7 +126,7 @@ def _save(job: Job, step: int, checkpoints: Checkpoints, log: MetricsLog) -> Non
     checkpoints.save(step, {STATE: lambda path: torch.save(job.state_dict(), path)})
 
 
-def _plain(metrics: Mapping[str, Any]) -> dict[str, Any]:
+def plain(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Tensors as numbers and lists, rounded to what float32 holds."""
     return {name: _rounded(value) for name, value in metrics.items()}
 

@@ -135,6 +135,7 @@ class VargptForConditionalGeneration(PreTrainedModel):
         image_code_ids: Tensor | None = None,
         target_pixel_values: Tensor | None = None,
         image_loss_weight: float = 1.0,
+        code_dropout: float = 0.0,
         run_every_part: bool | None = None,
     ) -> VargptOutput:
         """Teacher forcing. Batches may mix text, images to understand and images to draw.
@@ -143,10 +144,13 @@ class VargptForConditionalGeneration(PreTrainedModel):
         with `ignore_index` where nothing is learned (the processor makes all three);
         pixel_values (U, 3, h, w) for the vision tower and image_code_ids (N, L) for the decoder, in
         the order of their placeholders over the flattened batch; target_pixel_values (N, 3, s, s)
-        in [-1, 1] where codes are not at hand: they are encoded here.
+        in [-1, 1] where codes are not at hand: they are encoded here. With both, the images are
+        those whose codes are negative, in order.
 
         In training, `guidance_null="learned"` replaces the LLM states of some images by the null,
-        and some images lose their condition row. `run_every_part` passes a dummy of zero weight
+        some images lose their condition row, and `code_dropout` of the images lose all of their
+        code inputs, as many lose half of them. An `image_loss_weight` of 0 leaves the image loss
+        as a figure without gradient. `run_every_part` passes a dummy of zero weight
         through the parts that this batch does not need, so that all ranks of a distributed run do
         the same; None: in training, when torch.distributed runs.
 
@@ -154,18 +158,18 @@ class VargptForConditionalGeneration(PreTrainedModel):
         """
         if run_every_part is None:
             run_every_part = self.training and torch.distributed.is_initialized()
-        if image_code_ids is None and target_pixel_values is not None:
-            image_code_ids = self.encode_images(target_pixel_values)
+        image_code_ids = self._all_codes(image_code_ids, target_pixel_values)
         embeds = self.get_input_embeddings()(input_ids)
         embeds = self._with_understood(embeds, input_ids, pixel_values, run_every_part)
-        drawn = self._drawn(image_code_ids, run_every_part)
+        drawn = self._drawn(image_code_ids, code_dropout, run_every_part)
         embeds = self._with_drawn(embeds, input_ids, image_code_ids, drawn)
         hidden = self.hidden_states(embeds, attention_mask)
         output = VargptOutput()
         if labels is not None:
             self._add_text_loss(output, hidden, labels, attention_mask)
         if drawn is not None:
-            self._add_image_loss(output, hidden, input_ids, image_code_ids, drawn)
+            with torch.set_grad_enabled(torch.is_grad_enabled() and image_loss_weight != 0):
+                self._add_image_loss(output, hidden, input_ids, image_code_ids, drawn)
         losses = [output.text_loss] if output.text_loss is not None else []
         if output.image_loss is not None:
             losses.append(image_loss_weight * output.image_loss)
@@ -212,7 +216,9 @@ class VargptForConditionalGeneration(PreTrainedModel):
             features = features[:, 1:]  # without CLS
         return self.multi_modal_projector(features.to(self.multi_modal_projector.dtype))
 
-    def code_rows(self, image_code_ids: Tensor, class_ids: Tensor) -> CodeRows:
+    def code_rows(
+        self, image_code_ids: Tensor, class_ids: Tensor, code_dropout: float = 0.0
+    ) -> CodeRows:
         """(N, L) codes, (N,) condition rows -> LLM inputs of all scales (section 1.10).
 
         `image_code_ids` may stop behind any scale but the last; the LLM then sees one scale more.
@@ -220,6 +226,8 @@ class VargptForConditionalGeneration(PreTrainedModel):
         decoder = self.vargpt_gen
         with torch.no_grad():
             features = self.vae_local.quantize.teacher_forcing_features(image_code_ids)
+            if code_dropout and self.training:
+                features = _without_some(features, code_dropout)
         condition = decoder.conditions(class_ids)
         inputs = decoder.teacher_forcing_inputs(condition, features.to(condition.dtype))
         return CodeRows(self.to_llm(inputs), condition)
@@ -283,7 +291,26 @@ class VargptForConditionalGeneration(PreTrainedModel):
             return embeds + 0 * self.image_features(dummy).to(embeds.dtype).sum()
         return embeds
 
-    def _drawn(self, image_code_ids: Tensor | None, run_every_part: bool) -> CodeRows | None:
+    def _all_codes(
+        self, image_code_ids: Tensor | None, target_pixel_values: Tensor | None
+    ) -> Tensor | None:
+        """Codes given and codes encoded here, in the order of their images: (N, L)."""
+        if target_pixel_values is None:
+            return image_code_ids
+        encoded = self.encode_images(target_pixel_values)
+        if image_code_ids is None:
+            return encoded
+        is_open = image_code_ids[:, 0] < 0
+        if int(is_open.sum()) != len(encoded):
+            raise ValueError(
+                f"{int(is_open.sum())} rows of negative image_code_ids found, target_pixel_values "
+                f"holds {len(encoded)} images; they must be equal"
+            )
+        return image_code_ids.masked_scatter(is_open[:, None], encoded)
+
+    def _drawn(
+        self, image_code_ids: Tensor | None, code_dropout: float, run_every_part: bool
+    ) -> CodeRows | None:
         """Real images, or a dummy of the first scales, or None."""
         if image_code_ids is None or not len(image_code_ids):
             if not run_every_part:
@@ -298,7 +325,9 @@ class VargptForConditionalGeneration(PreTrainedModel):
         rows = torch.full(
             (len(image_code_ids),), self._training_condition(), device=image_code_ids.device
         )
-        return self.code_rows(image_code_ids, self.vargpt_gen.dropped_conditions(rows))
+        return self.code_rows(
+            image_code_ids, self.vargpt_gen.dropped_conditions(rows), code_dropout
+        )
 
     def _with_drawn(
         self,
@@ -327,7 +356,8 @@ class VargptForConditionalGeneration(PreTrainedModel):
             is_target &= attention_mask[:, :-1].bool()  # nothing precedes a row's first token
         logits = self.language_model.lm_head(hidden[:, :-1][is_target]).float()
         output.text_logits = logits
-        output.text_losses = F.cross_entropy(logits, targets[is_target], reduction="none")
+        output.text_targets = targets[is_target]
+        output.text_losses = F.cross_entropy(logits, output.text_targets, reduction="none")
         # The sum keeps the graph, and is 0, where no position is labelled.
         output.text_loss = output.text_losses.sum() / max(len(output.text_losses), 1)
 
@@ -354,7 +384,7 @@ class VargptForConditionalGeneration(PreTrainedModel):
         if not is_real or image_code_ids is None:
             output.image_loss = 0 * logits.sum()
             return
-        output.code_logits = logits
+        output.code_logits, output.code_targets = logits, image_code_ids
         output.code_losses = code_cross_entropy(logits, image_code_ids)
         output.image_loss = output.code_losses.mean()
 
@@ -380,6 +410,15 @@ class VargptForConditionalGeneration(PreTrainedModel):
 def _scattered(embeds: Tensor, mask: Tensor, rows: Tensor) -> Tensor:
     """`embeds` (B, S, H) with the positions of `mask` (B, S) replaced by `rows`, in order."""
     return embeds.masked_scatter(mask[..., None], rows.to(embeds.dtype))
+
+
+def _without_some(features: Tensor, code_dropout: float) -> Tensor:
+    """Code inputs (N, l, E) of which some images keep none, as many about half."""
+    drawn = torch.rand(len(features), 1, 1, device=features.device)
+    is_half = torch.rand(*features.shape[:2], 1, device=features.device) < 0.5
+    return features.masked_fill(
+        (drawn < code_dropout) | ((drawn < 2 * code_dropout) & is_half), 0.0
+    )
 
 
 def _expect_count(mask: Tensor, count: int, each: int, placeholder: str, given: str) -> None:

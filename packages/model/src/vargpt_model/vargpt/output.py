@@ -18,5 +18,7 @@ class VargptOutput(ModelOutput):
     image_loss: Tensor | None = None  # scalar, mean over N * L; 0 with gradient when N = 0
     text_losses: Tensor | None = None  # (T,) float32, in the order of the flattened labels
     code_losses: Tensor | None = None  # (N, L) float32, unshifted; None when N = 0
+    text_targets: Tensor | None = None  # (T,) int64
+    code_targets: Tensor | None = None  # (N, L) int64, also of images encoded in the pass
     text_logits: Tensor | None = None  # (T, vocabulary) float32
     code_logits: Tensor | None = None  # (N, L, V) float32; None when N = 0

@@ -1,0 +1,56 @@
+"""State of a stage in a checkpoint: the trained parameters, optimizer, schedule, Trainer's count.
+
+What is not trained is in the starting model. Random streams are set by every step.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from transformers import TrainerState
+from transformers.trainer import TRAINER_STATE_NAME
+
+from vargpt_model.training.checkpoints import WriteFile
+from vargpt_model.training.loop import STATE
+
+
+def state_files(
+    model: nn.Module, optimizer: Optimizer, schedule: LRScheduler, trainer_state: TrainerState
+) -> Mapping[str, WriteFile]:
+    """Files of a checkpoint."""
+    state = {
+        "parameters": {
+            name: parameter.detach()
+            for name, parameter in model.named_parameters()
+            if parameter.requires_grad
+        },
+        "optimizer": optimizer.state_dict(),
+        "schedule": schedule.state_dict(),
+    }
+    return {
+        STATE: lambda path: torch.save(state, path),
+        TRAINER_STATE_NAME: lambda path: trainer_state.save_to_json(str(path)),
+    }
+
+
+@torch.no_grad()
+def load_parameters(model: nn.Module, folder: Path) -> None:
+    """Put a checkpoint's parameters into a model that nothing wraps yet."""
+    own = dict(model.named_parameters())
+    for name, value in _loaded(folder)["parameters"].items():
+        own[name].copy_(value)
+
+
+def load_optimizer(optimizer: Optimizer, schedule: LRScheduler, folder: Path) -> None:
+    """Put a checkpoint's moments and its place in the schedule into both."""
+    state = _loaded(folder)
+    optimizer.load_state_dict(state["optimizer"])
+    schedule.load_state_dict(state["schedule"])
+
+
+def _loaded(folder: Path) -> dict[str, Any]:
+    return torch.load(folder / STATE, map_location="cpu", weights_only=True, mmap=True)

@@ -1,0 +1,239 @@
+"""`vargpt train 1|2|3`: a model's folder and rows -> another model's folder.
+
+OUT/config.json, model*.safetensors, processor files   the trained model, for every other command
+OUT/metrics.jsonl    losses in all and by scale, learning rate, counts, padding; a line a step
+OUT/checkpoints/     the two newest states
+OUT/skipped/         rows whose image could not be read, with the reason
+OUT/manifest.json    what made it; written last
+"""
+
+import math
+import sys
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch.distributed as dist
+
+from vargpt_model.encoding.ranks import Rank, rank_from_environment
+from vargpt_model.stage_training.config import StageTraining, checked
+from vargpt_model.stage_training.data import DataPaths, StageData, stage_data
+from vargpt_model.stage_training.finished_model import write_trained
+from vargpt_model.stage_training.freezing import checkpoints_blocks, prepare
+from vargpt_model.stage_training.plan_lines import plan_lines
+from vargpt_model.stage_training.skipped_rows import SkippedRows
+from vargpt_model.stage_training.state import load_parameters
+from vargpt_model.stage_training.trainer import StageTrainer, training_arguments
+from vargpt_model.stages import Stage
+from vargpt_model.training.checkpoints import MANIFEST, Checkpoint, Checkpoints, write_json
+from vargpt_model.training.folder_lock import expect_config, locked
+from vargpt_model.training.loop import plain, warn
+from vargpt_model.training.manifest import versions
+from vargpt_model.training.metrics_log import MetricsLog
+from vargpt_model.training.progress import Progress
+from vargpt_model.training.stop_request import StopRequest
+from vargpt_model.weights.model_folder import Opened, model_sha256, open_config, open_model
+from vargpt_schema.errors import UserError
+
+Engine = Literal["one", "ddp"]
+FREE = ("log_every", "save_every", "num_threads")  # a resumed call may have others
+
+
+class TrainedStage(NamedTuple):
+    """How a call ended."""
+
+    step: int  # steps done, earlier calls included
+    num_steps: int
+    stopped_by: int | None  # number of the signal that ended it early
+    num_unreadable: int  # rows, of all calls on this folder
+    folder: Path
+
+
+def train_stage(
+    stage: Stage,
+    model: Path,
+    data: DataPaths,
+    out: Path,
+    training: StageTraining,
+    *,
+    engine: Engine | None = None,
+) -> TrainedStage:
+    """Train a stage, or go on where an earlier call on OUT stopped.
+
+    `model` is a folder of `vargpt init` or of an earlier stage. Under torchrun every rank calls
+    this; `engine` None: ddp there, one process elsewhere.
+
+    UserError for a folder that was started with another configuration, data that do not fit the
+    model, more unreadable images than `max_skipped_frac`, a full disk, or a loss that is no number.
+    """
+    rank = rank_from_environment()
+    _expect_ranks(rank, training, engine)
+    checked(stage, training)
+    with locked(out) if rank.rank == 0 else nullcontext():
+        opened = open_model(model, device="cpu")
+        stored_dtype = opened.model.dtype
+        precision = prepare(opened.model, stage, training)
+        arguments = training_arguments(
+            out,
+            training,
+            world_size=rank.world_size,
+            precision=precision,
+            checkpoints_blocks=checkpoints_blocks(opened.model, training),
+        )
+        if rank.rank == 0:
+            (out / ".work").mkdir(parents=True, exist_ok=True)
+        read = stage_data(
+            data, opened.model, opened.processor, training, rank, out / ".work" / "lengths.npy"
+        )
+        num_steps = training.max_steps or math.ceil(
+            training.epochs * read.order.rows_per_epoch / training.batch_size
+        )
+        resolved = _resolved(stage, model, read, training, num_steps)
+        if rank.rank == 0:
+            expect_config(out, resolved)
+        newest = _newest(out, rank)
+        start = newest.step if newest else 0
+        batches = read.batches(opened.processor, training, rank, start=start, end=num_steps)
+        skipped = SkippedRows(out, rank.rank, warn)
+        if rank.rank == 0:
+            for line in plan_lines(stage, opened.model, read, training, batches, num_steps):
+                print(line, file=sys.stderr, flush=True)
+        arguments.max_steps = num_steps
+        run = _Run(stage, out, rank, training, num_steps, start)
+        with StopRequest() as stop:
+            trainer = StageTrainer(
+                opened.model,
+                arguments,
+                training,
+                batches,
+                save=run.save,
+                on_step=run.on_step,
+                on_unreadable=skipped.add,
+                stop_asked=lambda: stop.received is not None,
+            )
+            if start < num_steps:
+                trainer.train(resume_from_checkpoint=str(newest.folder) if newest else None)
+                step = trainer.state.global_step
+            else:
+                assert newest is not None
+                load_parameters(opened.model, newest.folder)
+                step = start
+        if step == num_steps and rank.rank == 0:
+            write_trained(
+                opened.model, open_config(model), opened.processor, out, dtype=stored_dtype
+            )
+            write_json(out / MANIFEST, _manifest(opened, out, resolved, read, skipped))
+        stopped_by = None if step == num_steps else stop.received
+        num_unreadable = skipped.count()
+    _leave(trainer)
+    return TrainedStage(step, num_steps, stopped_by, num_unreadable, out)
+
+
+class _Run:
+    """Metrics, progress and checkpoints of rank 0."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        out: Path,
+        rank: Rank,
+        training: StageTraining,
+        num_steps: int,
+        start: int,
+    ) -> None:
+        self._is_first = rank.rank == 0
+        self._training = training
+        self._log = MetricsLog(out / "metrics.jsonl")
+        self._checkpoints = Checkpoints(out)
+        self._progress = Progress(f"stage {stage}", done=start, total=num_steps, unit="steps")
+        if self._is_first:
+            self._log.cut_to(start)
+
+    def on_step(self, step: int, figures: Mapping[str, Any]) -> None:
+        """A logged step."""
+        if not self._is_first:
+            return
+        line = plain(figures)
+        self._log.append(step, line)
+        note = f"loss {line['loss']:.4f}"
+        self._progress.show(step, note, items_each=(self._training.batch_size, "rows"))
+
+    def save(self, step: int, files: Mapping[str, Any]) -> None:
+        """A checkpoint."""
+        self._log.sync()
+        self._checkpoints.save(step, files)
+
+
+def _expect_ranks(rank: Rank, training: StageTraining, engine: Engine | None) -> None:
+    if engine == "one" and rank.world_size > 1:
+        raise UserError(
+            f"--engine one: {rank.world_size} ranks found, one was expected. Start without "
+            "torchrun, or give --engine ddp."
+        )
+    if engine == "ddp" and rank.world_size == 1:
+        raise UserError(
+            "--engine ddp: one process found, several ranks were expected. Start with torchrun "
+            "--no-python --nproc-per-node=N vargpt train ..., or take --engine out."
+        )
+    if training.batch_size % rank.world_size:
+        raise UserError(
+            f"batch_size {training.batch_size} found for {rank.world_size} ranks, a multiple of "
+            "the ranks was expected. Change --set batch_size=N."
+        )
+
+
+def _resolved(
+    stage: Stage, model: Path, read: StageData, training: StageTraining, num_steps: int
+) -> dict[str, Any]:
+    """What a resumed call must share with the first."""
+    chosen = {name: value for name, value in asdict(training).items() if name not in FREE}
+    return {
+        "stage": stage,
+        **chosen,
+        "num_steps": num_steps,
+        "model_sha256": model_sha256(model),
+        "rows_sha256": read.rows.sha256(),
+        "weights": [source.weight for source in read.rows.sources],
+    }
+
+
+def _newest(out: Path, rank: Rank) -> Checkpoint | None:
+    """The checkpoint to go on from, on every rank the same; rank 0 looks for damage."""
+    newest = [Checkpoints(out).newest(warn) if rank.rank == 0 else None]
+    if rank.world_size > 1:
+        dist.broadcast_object_list(newest)
+    if newest[0] is not None and rank.rank == 0:
+        print(f"resumed at step {newest[0].step:,} from {newest[0].folder}", file=sys.stderr)
+    return newest[0]
+
+
+def _manifest(
+    opened: Opened, out: Path, resolved: Mapping[str, Any], read: StageData, skipped: SkippedRows
+) -> dict[str, Any]:
+    trained = [p.numel() for p in opened.model.parameters() if p.requires_grad]
+    return {
+        "command": f"vargpt train {resolved['stage']}",
+        "config": dict(resolved),
+        "data": [
+            {"path": source.path.name, "rows": size, "weight": source.weight}
+            for source, size in zip(read.rows.sources, read.rows.sizes, strict=True)
+        ],
+        "num_rows_cut": read.lengths.num_cut,
+        "num_rows_left_out": read.lengths.num_left_out,
+        "num_rows_unreadable": skipped.count(),
+        "num_trained_parameters": sum(trained),
+        "start_sha256": resolved["model_sha256"],
+        "model_sha256": model_sha256(out),
+        "versions": versions(),
+    }
+
+
+def _leave(trainer: StageTrainer) -> None:
+    """End the process group, if there is one, when nothing uses it any more."""
+    if not dist.is_initialized():
+        return
+    trainer.model_wrapped = trainer.model
+    dist.barrier()
+    dist.destroy_process_group()
