@@ -27,6 +27,12 @@ train.command(
     epilog="Example: datagen world --out ./world --rows 20000 --size 32 && "
     "vargpt train image-tokenizer --data ./world --image-root ./world --out ./image-tokenizer",
 )(cli_train.train_image_tokenizer)
+train.command(
+    "base",
+    epilog="Example: vargpt init --preset tiny --image-tokenizer ./image-tokenizer "
+    "--out ./model && vargpt train base --model ./model --data ./world --image-root ./world "
+    "--out ./base",
+)(cli_train.train_base)
 for _stage, _rows in cli_stages.EXAMPLE_ROWS.items():
     train.command(
         _stage,

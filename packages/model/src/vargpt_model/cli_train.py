@@ -74,6 +74,41 @@ def train_image_tokenizer(
     end_if_stopped(trained.stopped_by)
 
 
+def train_base(
+    model: Annotated[Path, typer.Option(help="Folder that `vargpt init --preset tiny` made.")],
+    data: Annotated[Path, typer.Option(help="Folder of `datagen world`, or a `captions` table.")],
+    image_root: Annotated[Path, typer.Option(help="Folder that holds the images.")],
+    out: Annotated[Path, typer.Option(help="Output folder; run again to resume.")],
+    image_tokenizer: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a trained image tokenizer.", show_default="the model's own"),
+    ] = None,
+    codes: Annotated[
+        Path | None,
+        typer.Option(help="`image_codes` of the world.", show_default="encoded here first"),
+    ] = None,
+    settings: Settings = None,
+    config: ConfigFile = None,
+) -> None:
+    """Train the stand-ins of what the paper downloads, on the sample world alone."""
+    from vargpt_model.base_training import BaseTraining
+    from vargpt_model.base_training import train_base as train
+    from vargpt_model.settings import with_settings
+
+    trained = train(
+        model,
+        data,
+        image_root,
+        out,
+        with_settings(BaseTraining(), settings or []),
+        image_tokenizer=image_tokenizer,
+        codes=codes,
+    )
+    steps = ", ".join(f"{phase} {steps:,}" for phase, steps in trained.phases.items())
+    typer.echo(f"steps: {steps} -> {trained.folder}")
+    end_if_stopped(trained.stopped_by)
+
+
 def encode(
     model: Annotated[
         Path, typer.Option(help="Folder of an image tokenizer, or VAR's vae_ch160v4096z32.pth.")
