@@ -15,6 +15,7 @@ from transformers import CLIPVisionModel, LlamaForCausalLM, PreTrainedModel
 
 from vargpt_model.scales import scale_ranges
 from vargpt_model.vargpt.config import VargptConfig
+from vargpt_model.vargpt.frozen_prefix import frozen_columns, states_behind
 from vargpt_model.vargpt.held_float32 import Float32ImageTokenizer
 from vargpt_model.vargpt.output import VargptOutput
 from vargpt_model.vargpt.projectors import GenerationProjector, UnderstandingProjector
@@ -162,8 +163,9 @@ class VargptForConditionalGeneration(PreTrainedModel):
         embeds = self.get_input_embeddings()(input_ids)
         embeds = self._with_understood(embeds, input_ids, pixel_values, run_every_part)
         drawn = self._drawn(image_code_ids, code_dropout, run_every_part)
+        prefix = frozen_columns(self.language_model.model, embeds, self._is_code(input_ids))
         embeds = self._with_drawn(embeds, input_ids, image_code_ids, drawn)
-        hidden = self.hidden_states(embeds, attention_mask)
+        hidden = self.hidden_states(embeds, attention_mask, prefix)
         output = VargptOutput()
         if labels is not None:
             self._add_text_loss(output, hidden, labels, attention_mask)
@@ -249,17 +251,19 @@ class VargptForConditionalGeneration(PreTrainedModel):
         levels = decoder.lvl_embed(decoder.lvl_1L[:, start:end])
         return x + levels + decoder.pos_1LC[:, start:end]
 
-    def hidden_states(self, embeds: Tensor, attention_mask: Tensor | None) -> Tensor:
-        """LLM states behind its last norm: (B, S, H), (B, S) -> (B, S, H)"""
+    def hidden_states(
+        self, embeds: Tensor, attention_mask: Tensor | None, prefix: int = 0
+    ) -> Tensor:
+        """LLM states behind its last norm, `prefix` columns without gradient: (B, S, H) -> same"""
         position_ids = None
         if attention_mask is not None:
             position_ids = (attention_mask.long().cumsum(dim=-1) - 1).clamp_min(0)
-        return self.language_model.model(
-            inputs_embeds=embeds,
-            attention_mask=attention_mask,
-            position_ids=position_ids,
-            use_cache=False,
-        ).last_hidden_state
+        return states_behind(
+            self.language_model.model, embeds, attention_mask, position_ids, prefix
+        )
+
+    def _is_code(self, input_ids: Tensor) -> Tensor:
+        return input_ids == self.config.image_gen_pad_token_id
 
     def embedded(
         self,
@@ -336,7 +340,7 @@ class VargptForConditionalGeneration(PreTrainedModel):
         image_code_ids: Tensor | None,
         drawn: CodeRows | None,
     ) -> Tensor:
-        is_code = input_ids == self.config.image_gen_pad_token_id
+        is_code = self._is_code(input_ids)
         count = 0 if image_code_ids is None else len(image_code_ids)
         length = self.config.num_image_codes
         _expect_count(is_code, count, length, "<image_gen>", "image_code_ids")
@@ -373,7 +377,7 @@ class VargptForConditionalGeneration(PreTrainedModel):
         num_images, length, width = drawn.rows.shape
         is_real = image_code_ids is not None and len(image_code_ids) > 0
         if is_real:
-            is_code = input_ids == self.config.image_gen_pad_token_id
+            is_code = self._is_code(input_ids)
             states = self._with_learned_null(hidden[is_code].view(num_images, length, width))
         else:
             states = self._with_learned_null(hidden.new_zeros(num_images, length, width))
