@@ -1,4 +1,4 @@
-"""What is read without gradient, because nothing there is trained, changes neither loss nor gradient."""
+"""What is read without gradient, as nothing there is trained, changes no loss and no gradient."""
 
 import pytest
 
