@@ -11,6 +11,7 @@ import pytest
 from tests.model.vargpt.conftest import small_config, small_model
 from tests.model.world_pictures import save_pictures
 from vargpt_datagen.world.tables import SHORT_ANSWER, questions_table
+from vargpt_model.stages import Stage
 from vargpt_schema import INSTRUCT, InstructRecord, Message
 from vargpt_schema.instruct import sample_id_of
 from vargpt_schema.world import SPLITS, Scene, WorldObject, caption_at, image_path
@@ -144,7 +145,8 @@ def test_three_stages_teach_to_open_an_image_when_asked_and_its_loss_falls(tmp_p
     data = DataPaths([Source(tmp_path / "rows", 1.0)], tmp_path / "images", None)
     before = opened_share(model)
     losses = {}
-    for stage, steps in (("1", 15), ("2", 60), ("3", 60)):
+    num_steps: dict[Stage, int] = {"1": 15, "2": 60, "3": 60}
+    for stage, steps in num_steps.items():
         out = tmp_path / f"stage-{stage}"
         train_stage(
             stage,

@@ -5,6 +5,7 @@ import pytest
 from tests.model.vargpt.conftest import small_model
 from tests.model.vargpt.test_forward import DRAWS, TALKS, UNDERSTANDS, batch, codes, pixels
 
+READER = "vargpt_model.vargpt.model.frozen_columns"
 LONGER = [7, 8, 9, 10, 11, *DRAWS]
 
 
@@ -28,17 +29,16 @@ def test_stages_with_a_frozen_llm_learn_the_same_from_a_prefix_without_gradient(
     import torch
 
     from vargpt_model.stages import is_trained
-    from vargpt_model.vargpt import model as module
+    from vargpt_model.vargpt.frozen_prefix import frozen_columns
 
     model = small_model(guidance_null_dropout=0.3).train()
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(is_trained(stage, name))
     inputs = {**batch(DRAWS, LONGER, TALKS, side=side), "image_code_ids": codes(2)}
     seen = []
-    found = module.frozen_columns
-    monkeypatch.setattr(module, "frozen_columns", lambda *a: seen.append(found(*a)) or seen[-1])
+    monkeypatch.setattr(READER, lambda *a: seen.append(frozen_columns(*a)) or seen[-1])
     output, gradients = passed(model, inputs)
-    monkeypatch.setattr(module, "frozen_columns", lambda *_: 0)
+    monkeypatch.setattr(READER, lambda *_: 0)
     expected, expected_gradients = passed(model, inputs)
     assert seen == [4 if side == "right" else 9]
     torch.testing.assert_close(output.text_losses, expected.text_losses)
@@ -50,14 +50,13 @@ def test_stages_with_a_frozen_llm_learn_the_same_from_a_prefix_without_gradient(
 def test_where_llm_or_pictures_before_it_are_trained_every_column_has_its_gradient(
     part, monkeypatch
 ):
-    from vargpt_model.vargpt import model as module
+    from vargpt_model.vargpt.frozen_prefix import frozen_columns
 
     model = small_model().train()
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name.startswith((part, "image_gen_projector.")))
     seen = []
-    found = module.frozen_columns
-    monkeypatch.setattr(module, "frozen_columns", lambda *a: seen.append(found(*a)) or seen[-1])
+    monkeypatch.setattr(READER, lambda *a: seen.append(frozen_columns(*a)) or seen[-1])
     passed(
         model,
         {**batch(UNDERSTANDS, DRAWS), "image_code_ids": codes(1), "pixel_values": pixels(1)},
