@@ -38,8 +38,8 @@ def world(
     config: ConfigFile = None,
 ) -> None:
     """Draw the sample world: its first scenes with a captions table, or a build's pictures."""
-    from vargpt_datagen.resumable import resumable
     from vargpt_datagen.progress import progress
+    from vargpt_datagen.resumable import resumable
     from vargpt_datagen.world import draw_for_build, draw_world
     from vargpt_schema.errors import UserError
 

@@ -97,7 +97,8 @@ def train_base(
             write_curves(out)
             if stopped_by is not None:
                 return TrainedBase(done, stopped_by, out)
-        write_trained(base.model, config, base.processor, out, dtype=base.model.dtype)
+        state = base.model.state_dict()
+        write_trained(state, config, base.processor, out, dtype=base.model.dtype)
         facts = {
             "command": "vargpt train base",
             "pretrained_parts": PRETRAINED_PARTS,

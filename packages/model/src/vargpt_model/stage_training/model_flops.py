@@ -67,19 +67,20 @@ def pass_flops(config: VargptConfig) -> PassFlops:
     with torch.device("meta"):
         model = VargptForConditionalGeneration(config)
     text, vision, decoder = config.text, config.vision, config.visual_decoder_config
-    patches = config.num_image_tokens + (config.vision_feature_select_strategy == "default")
+    patches = (config.vision_size_px // int(vision.patch_size)) ** 2
+    positions = patches + 1  # CLS
     codes = config.num_image_codes
     of_decoder = partial(_matrices, model.vargpt_gen)
     return PassFlops(
         llm_position=2.0 * _matrices(model.language_model, ("model.layers.",)),
         llm_attention=4.0 * text.num_hidden_layers * text.hidden_size,
         label=2.0 * text.vocab_size * text.hidden_size,
-        understood_image=patches
-        * (
-            2.0 * _matrices(model.vision_tower, (".layers.", ".patch_embedding."))
-            + 4.0 * vision.num_hidden_layers * vision.hidden_size * patches
-        ),
-        understood_projection=2.0 * patches * _matrices(model.multi_modal_projector),
+        understood_image=2.0 * patches * _matrices(model.vision_tower, (".patch_embedding.",))
+        + 2.0 * positions * _matrices(model.vision_tower, (".layers.",))
+        + 4.0 * vision.num_hidden_layers * vision.hidden_size * positions**2,
+        understood_projection=2.0
+        * config.num_image_tokens
+        * _matrices(model.multi_modal_projector),
         drawn_image=2.0 * codes * of_decoder((".attn.", ".ffn.", "head.", "word_embed."))
         + 2.0 * of_decoder(("ada_lin.",))  # once an image
         + 4.0 * decoder.num_layers * decoder.hidden_dim * _pairs(decoder.patch_nums),

@@ -27,6 +27,7 @@ from vargpt_model.stage_training.fixed_prompts import FixedPrompts
 from vargpt_model.stage_training.freezing import checkpoints_blocks, prepare
 from vargpt_model.stage_training.model_flops import StepFlops, stage_factors
 from vargpt_model.stage_training.plan_lines import plan_lines
+from vargpt_model.stage_training.sharding import shard, whole_state
 from vargpt_model.stage_training.skipped_rows import SkippedRows
 from vargpt_model.stage_training.state import load_parameters
 from vargpt_model.stage_training.trainer import StageTrainer, training_arguments
@@ -40,7 +41,7 @@ from vargpt_model.training.stop_request import StopRequest
 from vargpt_model.weights.model_folder import Opened, model_sha256, open_config, open_model
 from vargpt_schema.errors import UserError
 
-Engine = Literal["one", "ddp"]
+Engine = Literal["one", "ddp", "fsdp2"]
 FREE = ("log_every", "save_every", "sample_every", "num_threads")  # a resumed call may have others
 
 
@@ -66,7 +67,8 @@ def train_stage(
     """Train a stage, or go on where an earlier call on OUT stopped.
 
     `model` is a folder of `vargpt init` or of an earlier stage. Under torchrun every rank calls
-    this; `engine` None: ddp there, one process elsewhere.
+    this; `engine` None: ddp there, one process elsewhere. fsdp2 shards weights, gradients and
+    moments over the ranks; checkpoints and the final model are the same files.
 
     UserError for a folder that was started with another configuration, data that do not fit the
     model, more unreadable images than `max_skipped_frac`, a full disk, or a loss that is no number.
@@ -105,6 +107,8 @@ def train_stage(
         is_first = rank.rank == 0
         opens_log = partial(_run_log, stage, opened, out, rank, training, start, num_steps)
         with StopRequest() as stop, opens_log() if is_first else nullcontext() as log:
+            if engine == "fsdp2":
+                shard(opened.model, arguments.device.type)
             run = _Run(opened, read, out, log, training, num_steps, precision)
             trainer = StageTrainer(
                 opened.model,
@@ -123,12 +127,12 @@ def train_stage(
                 assert newest is not None
                 load_parameters(opened.model, newest.folder)
                 step = start
-        if step == num_steps and rank.rank == 0:
-            write_trained(
-                opened.model, open_config(model), opened.processor, out, dtype=stored_dtype
-            )
+        is_done = step == num_steps
+        state = whole_state(opened.model, is_first=is_first) if is_done else {}
+        if is_done and is_first:
+            write_trained(state, open_config(model), opened.processor, out, dtype=stored_dtype)
             write_json(out / MANIFEST, _manifest(opened, out, resolved, read, skipped))
-        stopped_by = None if step == num_steps else stop.received
+        stopped_by = None if is_done else stop.received
         num_unreadable = skipped.count()
     _leave(trainer)
     return TrainedStage(step, num_steps, stopped_by, num_unreadable, out)
@@ -195,10 +199,15 @@ def _expect_ranks(rank: Rank, training: StageTraining, engine: Engine | None) ->
             f"--engine one: {rank.world_size} ranks found, one was expected. Start without "
             "torchrun, or give --engine ddp."
         )
-    if engine == "ddp" and rank.world_size == 1:
+    if engine in ("ddp", "fsdp2") and rank.world_size == 1:
         raise UserError(
-            "--engine ddp: one process found, several ranks were expected. Start with torchrun "
-            "--no-python --nproc-per-node=N vargpt train ..., or take --engine out."
+            f"--engine {engine}: one process found, several ranks were expected. Start with "
+            "torchrun --no-python --nproc-per-node=N vargpt train ..., or take --engine out."
+        )
+    if engine == "fsdp2" and training.sample_every:
+        raise UserError(
+            f"--engine fsdp2: sample_every {training.sample_every} found, 0 was expected: no rank "
+            "has the whole model to draw with. Draw with `vargpt generate` afterwards."
         )
     if training.batch_size % rank.world_size:
         raise UserError(
