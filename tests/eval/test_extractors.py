@@ -9,6 +9,7 @@ from tests.eval.drawn_images import picture
 from tests.eval.tiny_networks import save_random_inception, save_tiny_clip, save_tiny_dinov2
 from vargpt_schema import UserError
 
+
 def images(count: int, side_px: int = 32) -> np.ndarray:
     return np.stack([np.asarray(picture(seed, side_px)) for seed in range(count)])
 

@@ -16,14 +16,13 @@ ROOT = Path(__file__).parents[2]
 THEIRS = """
 import json, sys
 import torch
-from torch_fidelity import calculate_metrics, create_feature_extractor
-from torch_fidelity.metric_fid import fid_inputs_to_metric
+from torch_fidelity import calculate_metrics
 drawn, real, weights = sys.argv[1:]
 torch.set_num_threads(1)
 metrics = calculate_metrics(
     input1=drawn, input2=real, fid=True, kid=True, isc=True, prc=True, cuda=False, cache=False,
     feature_extractor_weights_path=weights, kid_subset_size=16, batch_size=8, verbose=False,
-    isc_splits=10, rng_seed=2020, save_cpu_ram=True,
+    isc_splits=10, rng_seed=2020, save_cpu_ram=True, samples_shuffle=False,
 )
 print(json.dumps({name: float(value) for name, value in metrics.items()}))
 """

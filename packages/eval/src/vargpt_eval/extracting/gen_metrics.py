@@ -215,7 +215,7 @@ def _figures(
 
 def _write_samples(folder: RunFolder, seen: Seen, prompts: DrawnPrompts) -> None:
     cosines = None
-    if HEADLINE_COSINE in {path.stem for path in seen.folder.path.glob("*.f32")}:
+    if HEADLINE_COSINE in seen.folder:
         cosines = seen.folder.features(HEADLINE_COSINE)[:, 0]
     records = [
         _sample(entry, prompts, None if cosines is None else 100 * float(cosines[place]))

@@ -59,6 +59,9 @@ class FeatureFolder:
         state = {"identity": self._identity, "num_images": self.num_images, "notes": self.notes}
         write_json(self.path / _STATE, state)
 
+    def __contains__(self, kind: str) -> bool:
+        return kind in self._widths
+
     def features(self, kind: str) -> NDArray[np.float32]:
         """(N, width), mapped from the disk."""
         shape = (self.num_images, self._widths[kind])
@@ -79,4 +82,4 @@ class FeatureFolder:
             yield self.features(kind)[first : min(first + _ROWS_AT_A_TIME, stop)]
 
     def _file(self, kind: str) -> Path:
-        return self.path / f"{kind}.f32"
+        return self.path / f"{kind.replace('/', '-')}.f32"
