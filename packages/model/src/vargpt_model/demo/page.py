@@ -158,7 +158,7 @@ def _messages(view: View) -> list[dict[str, Any]]:
     for turn in view.turns:
         asked: list[str | Path] = [*turn.attached, turn.words]
         messages.append({"role": "user", "content": [_content(part) for part in asked]})
-        answered = [_content(part) for part in turn.parts]
+        answered = [_content(part) for part in turn.parts if part != ""]
         if answered:
             messages.append({"role": "assistant", "content": answered})
     return messages
