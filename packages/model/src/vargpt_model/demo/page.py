@@ -24,15 +24,16 @@ THEME = Default(
     font_mono=["ui-monospace", "monospace"],
 )
 CSS = """
-.gradio-container { max-width: 1200px !important; margin: 0 auto; }
+.gradio-container { width: 100%; max-width: 1200px !important; margin: 0 auto; }
 #title h1 { font-size: 1.4rem; }
 #conversation .bot img { width: 256px; height: auto; max-width: 100%; object-fit: contain;
                          image-rendering: pixelated; }
 #conversation .user img { max-height: 192px; width: auto; }
-#conversation .image-frame { justify-content: flex-start; }
+#conversation .image-container { width: fit-content; }
 #conversation [aria-label="Share"] { display: none; }
 #conversation .message-content { overflow-wrap: anywhere; white-space: pre-wrap; }
 #drawn img { image-rendering: pixelated; }
+#drawn .grid-wrap { padding-top: 2rem; }
 """
 
 
