@@ -6,8 +6,17 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from vargpt_datagen.cli import app
+from vargpt_datagen.wording_templates import shipped_templates
 from vargpt_datagen.world import draw, draw_for_build, draw_world
-from vargpt_schema import CAPTIONS, INSTRUCT, InstructRecord, Message, UserError, sample_id_of
+from vargpt_schema import (
+    CAPTIONS,
+    EVAL_PROMPTS,
+    INSTRUCT,
+    InstructRecord,
+    Message,
+    UserError,
+    sample_id_of,
+)
 from vargpt_schema.world import caption_at, index_of, named_scene_at, scene_at
 
 
@@ -122,6 +131,33 @@ def test_held_out_scenes_of_one_object_with_full_captions_and_their_questions(tm
     assert asked[0].messages[1].content == scene_at(indices[0]).background
 
 
+def test_a_dialogue_asks_everything_about_its_picture_and_each_begins_elsewhere(tmp_path: Path):
+    draw_world(tmp_path, 3, 32, Lines(), num_objects=1, questions=True)
+    asked = list(INSTRUCT.records(tmp_path / "questions" / "questions.parquet"))
+    dialogues = list(INSTRUCT.records(tmp_path / "dialogues" / "dialogues.parquet"))
+    assert [len(row.messages) for row in dialogues] == [14, 14, 14]
+    for place, row in enumerate(dialogues):
+        mine = asked[7 * place : 7 * place + 7]
+        assert row.messages[:2] == mine[place].messages
+        answers = [each.messages[1].content for each in (*mine[place:], *mine[:place])]
+        assert [each.content for each in row.messages[1::2]] == answers
+        assert "".join(each.content for each in row.messages).count("<image>") == 1
+
+
+def test_requests_to_draw_withheld_scenes_name_them_in_templates_that_training_lacks(
+    tmp_path: Path,
+):
+    draw_world(tmp_path, 5, 32, Lines(), split="withheld", full_captions=True, prompts=True)
+    rows = list(EVAL_PROMPTS.records(tmp_path / "prompts.parquet"))
+    held_out = {each.template_id: each for each in shipped_templates().held_out_prompts}
+    assert len(rows) == 5
+    for row in rows:
+        assert (row.split, row.source, row.label) == ("withheld", "world", None)
+        assert row.caption == caption_at(index_of(row.image_id))
+        assert row.prompt_template_id in held_out
+        assert row.caption in row.prompt
+
+
 def test_more_scenes_of_a_kind_than_a_split_has_are_refused(tmp_path: Path):
     with pytest.raises(UserError, match=r"--rows: 9000 found, 1 to 5053 expected.*withheld"):
         draw_world(tmp_path, 9_000, 32, Lines(), split="withheld", num_objects=2)
@@ -189,4 +225,4 @@ def test_a_build_names_its_scenes_itself(tmp_path: Path):
     command = ["world", "--for", str(build), "--size", "32", "--questions"]
     answer = CliRunner().invoke(app, command)
     assert isinstance(answer.exception, UserError)
-    assert "--questions go with --rows" in str(answer.exception)
+    assert "--questions and --prompts go with --rows" in str(answer.exception)

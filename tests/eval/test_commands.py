@@ -9,7 +9,7 @@ from vargpt_eval.cli import app
 from vargpt_eval.cli_stats import stats
 
 COMMANDS = [
-    *(["score"], ["report"], ["compare"], ["world"]),
+    *(["run"], ["score"], ["report"], ["compare"], ["world"]),
     *(["stats", "make"], ["stats", "show"]),
 ]
 DOCS = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text("utf-8")

@@ -2,6 +2,8 @@
 
 import errno
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -105,3 +107,25 @@ def test_metrics_of_later_steps_and_a_line_cut_off_are_dropped(tmp_path):
         {"step": 2, "loss": 1.0},
         {"step": 3, "loss": 9.0},
     ]
+
+
+def test_a_file_of_tensors_on_a_full_disk_tells_of_the_disk(tmp_path):
+    program = """
+import resource, sys
+from pathlib import Path
+import torch
+from vargpt_model.training.checkpoints import Checkpoints
+from vargpt_model.training.torch_file import torch_file
+from vargpt_schema import UserError
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+try:
+    Checkpoints(Path(sys.argv[1])).save(1, {"state": torch_file([torch.zeros(200_000)])})
+except UserError as error:
+    print(error)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert "File too large; room for the whole file was expected" in ran.stdout, ran.stderr
+    assert list((tmp_path / "checkpoints").iterdir()) == []

@@ -75,7 +75,7 @@ def run(folder: Path, out: Path, asked, **changes: Any):
 
 
 def test_help_of_every_command_has_an_example_and_needs_no_torch():
-    for words in ([], ["init"], ["generate"], ["chat"], ["inspect"]):
+    for words in ([], ["init"], ["generate"], ["chat"], ["demo"], ["inspect"]):
         code = (
             "import sys; sys.modules['torch'] = None; sys.modules['transformers'] = None;" + START
         )
@@ -335,7 +335,7 @@ def test_a_chat_that_fills_the_context_says_so_and_goes_on(folder, tmp_path):
     chat.run(["word " * 400, "/reset", "short"])
     assert any("the model's context has 256" in note for note in notes)
     assert chat.num_turns == 1
-    assert len(chat.messages) == 2
+    assert len(chat.conversation.turns) == 1
 
 
 def test_inspect_counts_the_parameters_of_the_paper():

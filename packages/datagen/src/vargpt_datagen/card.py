@@ -24,7 +24,7 @@ _SIZES = (
     (1_000_000, "100K<n<1M"),
     (10_000_000, "1M<n<10M"),
 )
-_IMAGENET_LICENCE = {
+IMAGENET_LICENCE = {
     "license": "other",
     "license_name": "imagenet-terms-plus-text",
     "license_link": "https://image-net.org/download.php",
@@ -66,7 +66,7 @@ def _front_matter(manifest: dict[str, Any]) -> dict[str, Any]:
     shards = [file for file in manifest["files"] if file["path"].startswith("data/")]
     # The world is drawn by the toolkit and others' pictures are not known: the builder chooses.
     is_imagenet = manifest["captions"]["source"] == "imagenet"
-    licence = _IMAGENET_LICENCE if is_imagenet else {}
+    licence = IMAGENET_LICENCE if is_imagenet else {}
     return {
         **licence,
         "language": ["en"],

@@ -3,15 +3,14 @@
 import gc
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from vargpt_datagen import cli_sharing, cli_template_builds, cli_world
+from vargpt_datagen import cli_caption, cli_sharing, cli_template_builds, cli_world
 from vargpt_datagen.config_file import ConfigFile
+from vargpt_datagen.resumable import resumable
 
 app = typer.Typer(
     help="Builds the VARGPT instruction data sets. Every command resumes when run again.",
@@ -52,6 +51,12 @@ def build_130k(
         typer.Option(
             help="This many fixed sets of shots, for prefix caches.", show_default="random shots"
         ),
+    ] = None,
+    engine: Annotated[
+        Literal["local", "ray"], typer.Option(help="This process, or callers on a Ray cluster.")
+    ] = "local",
+    workers: Annotated[
+        int | None, typer.Option(help="Callers of Ray.", show_default="one a machine")
     ] = None,
     work_dir: Annotated[
         Path | None,
@@ -105,6 +110,8 @@ def build_130k(
         seeds=seeds,
         shots=shots,
         shot_sets=shot_sets,
+        engine=engine,
+        workers=workers,
         work_dir=work_dir,
         writer=WriterConfig(
             name=writer,
@@ -390,22 +397,14 @@ def seeds(
 
 
 app.command(
+    epilog="Example: datagen caption ~/imagenet --out ./captions && datagen verify ./captions"
+)(cli_caption.caption)
+app.command(
     epilog="Example: datagen export ./130k-world --format llama-factory --out ./data/world.json"
 )(cli_sharing.export)
 app.command(epilog="Example: datagen push ./130k-world --repo me/sample-world-130k --dry-run")(
     cli_sharing.push
 )
-
-
-@contextmanager
-def resumable() -> Iterator[None]:
-    """Ctrl-C ends a build with what has arrived kept, and says how to go on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        words = shlex.join(["datagen", *sys.argv[1:]])
-        typer.echo(f"\ninterrupted; what has arrived is kept. Continue with: {words}", err=True)
-        raise typer.Exit(130) from None
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from vargpt_datagen.config_file import ConfigFile
+from vargpt_datagen.resumable import resumable
 
 BuildDir = Annotated[Path, typer.Argument(help="Folder of a published build.", metavar="DIR")]
 Form = Literal["llama-factory", "llama-factory-jsonl", "llava", "jsonl", "webdataset", "croissant"]
@@ -29,7 +30,6 @@ def export(
     config: ConfigFile = None,
 ) -> None:
     """Write a build's rows in the form that a trainer reads."""
-    from vargpt_datagen.cli import resumable
     from vargpt_datagen.export import export as exported
 
     with resumable():

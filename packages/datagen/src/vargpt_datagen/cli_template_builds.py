@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from vargpt_datagen.config_file import ConfigFile
+from vargpt_datagen.resumable import resumable
 
 if TYPE_CHECKING:
     from vargpt_datagen.template_build import Built
@@ -64,7 +65,6 @@ def build_class(
     if dry_run:
         typer.echo(build.dry_run_class(settings))
         return
-    from vargpt_datagen.cli import resumable
 
     with resumable():
         _say(build.build_class(settings))
@@ -119,7 +119,6 @@ def build_1270k(
     if dry_run:
         typer.echo(build.dry_run_1270k(settings))
         return
-    from vargpt_datagen.cli import resumable
 
     with resumable():
         _say(build.build_1270k(settings))
@@ -211,7 +210,6 @@ def build_eval(
     if dry_run:
         typer.echo(build.dry_run_eval(settings))
         return
-    from vargpt_datagen.cli import resumable
 
     with resumable():
         _say(build.build_eval(settings))

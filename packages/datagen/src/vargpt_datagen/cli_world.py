@@ -30,17 +30,23 @@ def world(
         bool, typer.Option("--full-captions", help="Only scenes whose caption names everything.")
     ] = False,
     questions: Annotated[
-        bool, typer.Option("--questions", help="Also write OUT/questions, with answers.")
+        bool,
+        typer.Option(
+            "--questions", help="Also write OUT/questions and OUT/dialogues, with answers."
+        ),
+    ] = False,
+    prompts: Annotated[
+        bool, typer.Option("--prompts", help="Also write OUT/prompts.parquet: requests to draw.")
     ] = False,
     config: ConfigFile = None,
 ) -> None:
     """Draw the sample world: its first scenes with a captions table, or a build's pictures."""
-    from vargpt_datagen.cli import resumable
     from vargpt_datagen.progress import progress
+    from vargpt_datagen.resumable import resumable
     from vargpt_datagen.world import draw_for_build, draw_world
     from vargpt_schema.errors import UserError
 
-    is_chosen = split != "train" or objects is not None or full_captions or questions
+    is_chosen = split != "train" or objects is not None or full_captions or questions or prompts
     with resumable(), progress("pictures") as shown:
         if for_build is not None and rows is None and not is_chosen:
             drawn = draw_for_build(for_build, size, shown, out)
@@ -54,11 +60,13 @@ def world(
                 num_objects=None if objects is None else int(objects),
                 full_captions=full_captions,
                 questions=questions,
+                prompts=prompts,
             )
         else:
             raise UserError(
                 "datagen world: --out DIR --rows N, or --for BUILD_DIR, was expected. "
                 "Give one of the two; a build names its scenes itself, so --split, --objects, "
-                "--full-captions and --questions go with --rows. See datagen world --help."
+                "--full-captions, --questions and --prompts go with --rows. See datagen world "
+                "--help."
             )
     typer.echo(f"{drawn.num_drawn:,} drawn, {drawn.num_kept:,} kept -> {drawn.folder}")

@@ -54,15 +54,21 @@ def balanced_order(labels: np.ndarray, *, seed: int, captions: str) -> np.ndarra
 
 
 def prompt_rows(
-    images: pa.Table, prompts: pa.Array, template_ids: pa.Array, source: str
+    images: pa.Table,
+    prompts: pa.Array,
+    template_ids: pa.Array,
+    source: str,
+    *,
+    split: str = SPLIT,
 ) -> pa.Table:
+    """The `eval_prompts` table of N images with image_id, caption, label and wnid."""
     num_rows = len(prompts)
     columns = {
         "prompt_id": prompt_ids(source, combined(images, "image_id"), prompts),
         "prompt": prompts,
         "caption": combined(images, "caption"),
         "image_id": combined(images, "image_id"),
-        "split": pa.repeat(pa.scalar(SPLIT), num_rows),
+        "split": pa.repeat(pa.scalar(split), num_rows),
         "label": combined(images, "label"),
         "wnid": combined(images, "wnid"),
         "source": pa.repeat(pa.scalar(source), num_rows),

@@ -70,20 +70,27 @@ class BuildFolder:
         return sorted(path.name for path in self.root.iterdir())
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the folder for this process, and the one of its journal.
+    def locked(self, name: str = "lock") -> Iterator[None]:
+        """Hold the folder for this process, and the one of its journal; or a named part of both.
 
         UserError when another process has one of them, or another build its journal there.
         """
         is_elsewhere = self.work_dir != self.work
         # A file system that cannot lock is one reason for --work-dir: its lock has to do then.
-        with self._locked(self.work / "lock", is_needed=not is_elsewhere):
+        with self._locked(self.work / name, is_needed=not is_elsewhere):
             if not is_elsewhere:
                 yield
                 return
-            with self._locked(self.work_dir / "lock", is_needed=True):
+            with self._locked(self.work_dir / name, is_needed=True):
                 self._expect_own_work_dir()
                 yield
+
+    @contextmanager
+    def locked_in_turn(self, name: str) -> Iterator[None]:
+        """Hold a named part of the folder, after whoever holds it now."""
+        with (self.work_dir / name).open("a") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
 
     def _expect_own_work_dir(self) -> None:
         owner = self.work_dir / "build"

@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 from jinja2 import UndefinedError
 
+from vargpt_datagen.captioning.verifying import caption_folder_faults
 from vargpt_datagen.card import card_text
 from vargpt_datagen.folder import CARD, MANIFEST, REPORT
 from vargpt_datagen.manifest import read_manifest
@@ -42,6 +43,8 @@ def verify(folder: Path) -> list[str]:
         manifest = read_manifest(folder)
     except UserError as error:
         return [printable(str(error))]
+    if manifest["set"] == "captions":
+        return [printable(fault) for fault in caption_folder_faults(folder, manifest)]
     if manifest["set"] == "seeds":
         return [printable(fault) for fault in seed_folder_faults(folder, manifest)]
     faults = _file_faults(folder, manifest) + _foreign_faults(folder, manifest)

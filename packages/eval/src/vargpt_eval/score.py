@@ -2,7 +2,7 @@
 
 import hashlib
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from vargpt_eval.answers_file import StoredAnswers, read_answers
 from vargpt_eval.metrics.task_summary import is_truncated, task_summary
 from vargpt_eval.run_folder import RunFolder
-from vargpt_eval.scored_sample import sample_read_as_text, scored_sample
+from vargpt_eval.scored_sample import Cost, sample_read_as_text, sample_with_cost, scored_sample
 from vargpt_eval.scoring.profile import DEFAULT_PROFILE, PROFILES, Profile
 from vargpt_eval.scoring.task import Task, task_named
 from vargpt_schema import EVAL_SAMPLES, EvalSampleRecord, UserError
@@ -34,6 +34,19 @@ class TaskScore(NamedTuple):
         return self.figures["metrics"][self.figures["headline"]]
 
 
+def score_line(done: TaskScore) -> str:
+    """What the command says of a benchmark: headline, counts, path."""
+    figures, headline = done.figures, done.headline
+    is_share = headline["unit"] == "fraction"
+    value = f"{headline['value']:.2%}" if is_share else f"{headline['value']:,.1f}"
+    stamp = f", subset of {figures['num_items']:,}" if figures["is_subset"] else ""
+    return (
+        f"{figures['task']}: {figures['headline']} {value} of {figures['n']:,} answers{stamp}; "
+        f"{figures['n_error']:,} errors, {figures['n_truncated']:,} cut off, "
+        f"{figures['n_fallback']:,} fallbacks -> {done.summary}"
+    )
+
+
 def score_answers(
     answers: Path,
     task: str,
@@ -42,15 +55,17 @@ def score_answers(
     *,
     profile: str = DEFAULT_PROFILE,
     items: Path | None = None,
+    costs: Mapping[str, Cost] | None = None,
 ) -> TaskScore:
     """Score the answers of one benchmark into a run's folder.
 
     Writes OUT/samples/TASK/*.parquet, OUT/run.json and the task's key of OUT/summary.json. Run
-    again on the same answers it changes nothing. UserError as `read_answers`, and when OUT holds
-    scores of another model or profile.
+    again on the same answers it changes nothing. `costs` by sample id, where known.
+
+    UserError as `read_answers`, and when OUT holds scores of another model or profile.
     """
     chosen = task_named(task)
-    rules = _profile_named(profile)
+    rules = profile_named(profile)
     stored = read_answers(answers, chosen, items)
     folder = RunFolder(out)
     run = _run_with(folder, stored, rules)
@@ -59,6 +74,8 @@ def score_answers(
         return TaskScore(folder.summary()[task], was_kept=True, summary=folder.summary_path)
     samples, read_as_text = _scored(chosen, stored, rules, progress)
     figures = task_summary(chosen, rules, samples, read_as_text)
+    if costs is not None:
+        samples = [sample_with_cost(sample, costs[sample.sample_id]) for sample in samples]
     EVAL_SAMPLES.write(
         samples,
         folder.samples_dir(task) / "0-00000.parquet",
@@ -75,7 +92,8 @@ def score_answers(
     return TaskScore(figures, was_kept=False, summary=summary)
 
 
-def _profile_named(name: str) -> Profile:
+def profile_named(name: str) -> Profile:
+    """UserError with the known names for any other."""
     for profile in PROFILES:
         if profile == name:
             return profile

@@ -21,6 +21,15 @@ class Answered(NamedTuple):
     error: str | None
 
 
+class Cost(NamedTuple):
+    num_tokens: int | None
+    latency_ms: float | None
+
+
+def sample_with_cost(sample: EvalSampleRecord, cost: Cost) -> EvalSampleRecord:
+    return replace(sample, n_tokens=cost.num_tokens, latency_ms=cost.latency_ms)
+
+
 def scored_sample(task: Task, answered: Answered, profile: Profile) -> EvalSampleRecord:
     """An error has no score; an answer that was cut off is wrong without being read."""
     sample = _unscored(task, answered)

@@ -44,6 +44,7 @@ app.command(
     "--out ./drawn",
 )(cli_model.generate)
 app.command(epilog="Example: vargpt chat --model ./model --out ./drawn")(cli_model.chat)
+app.command(epilog="Example: vargpt demo --model ./model --min-images 1")(cli_model.demo)
 app.command(epilog="Example: vargpt inspect --model ./model")(cli_model.inspect)
 
 

@@ -230,6 +230,50 @@ def _typed_lines() -> Iterator[str]:
         yield line
 
 
+def demo(
+    model: ModelFolder,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 opens it to the network.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 = any free one.")] = 7860,
+    min_images: MinImages = 0,
+    max_images: MaxImages = 8,
+    max_part_tokens: MaxPartTokens = 512,
+    temperature: Temperature = 0.0,
+    dtype: Dtype = "auto",
+    device: Device = None,
+    config: ConfigFile = None,
+) -> None:
+    """Talk with a model on a page in the browser: pictures in and out. Ctrl-C ends it."""
+    from vargpt_model.demo.server import bound_socket, expect_gradio, is_loopback, serve
+    from vargpt_schema.errors import UserError
+
+    expect_gradio()
+    from vargpt_model.weights.model_folder import open_model
+
+    try:
+        options = _options(min_images, max_images, max_part_tokens, temperature, None)
+    except ValueError as error:
+        raise UserError(f"vargpt demo: {error}.") from error
+    with bound_socket(host, port) as listening:
+        opened = open_model(model, dtype=_dtype(dtype), device=device)
+        if not is_loopback(host):
+            typer.echo(
+                f"warning: everybody who reaches {host} can use this model; there is no password",
+                err=True,
+            )
+        shown_host = f"[{host}]" if ":" in host else host
+        address = f"http://{shown_host}:{listening.getsockname()[1]}"
+        talk = serve(
+            opened,
+            model.resolve().name,
+            listening,
+            options,
+            on_ready=lambda: typer.echo(f"open {address} in a browser; Ctrl-C ends", err=True),
+        )
+    typer.echo(f"{talk.num_replies:,} replies, {talk.num_images:,} images")
+
+
 def inspect(model: ModelFolder, config: ConfigFile = None) -> None:
     """Show parameters by part, what each stage trains, and the memory it takes."""
     from vargpt_model.commands.inspection import report_lines

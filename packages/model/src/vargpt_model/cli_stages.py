@@ -45,8 +45,11 @@ def stage_command(stage: Stage) -> Callable[..., None]:
             typer.Option(help="`image_codes` of images to draw.", show_default="encoded anew"),
         ] = None,
         engine: Annotated[
-            Literal["one", "ddp"] | None,
-            typer.Option(help="One process, or ranks.", show_default="ddp under torchrun"),
+            Literal["one", "ddp", "fsdp2"] | None,
+            typer.Option(
+                help="One process; or ranks, the model whole or sharded.",
+                show_default="ddp under torchrun",
+            ),
         ] = None,
         settings: Settings = None,
         config: ConfigFile = None,

@@ -23,8 +23,8 @@ from vargpt_schema.row_rules import BAD_PATH
 
 MAX_FILE_BYTES = 64 * 2**20
 # The name decides nothing: the sets hold GIF and PNG data that is called .jpg.
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-_UNDECODABLE = (
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+UNDECODABLE = (
     OSError,
     SyntaxError,
     ValueError,
@@ -70,13 +70,13 @@ def picture_of(data: bytes) -> Picture:
     """Decode the first frame of a picture, and hash its bytes."""
     digest = hashlib.sha256(data).digest()
     try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
             format_name = opened.format or ""
             opened.draft(None, (_DRAFT_PX, _DRAFT_PX))
             opened.load()
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         return Picture(digest, len(data), "", "too_many_pixels")
-    except _UNDECODABLE:
+    except UNDECODABLE:
         return Picture(digest, len(data), "", "undecodable_image")
     return Picture(digest, len(data), format_name, "")
 

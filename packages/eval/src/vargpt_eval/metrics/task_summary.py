@@ -32,7 +32,7 @@ def task_summary(
             "Run the benchmark again."
         )
     figures = _figures(measured)
-    is_subset = len(samples) != task.num_items
+    is_subset = task.num_items is not None and len(samples) != task.num_items
     return {
         "task": task.name,
         "title": task.title,

@@ -33,6 +33,16 @@ def gqa_item(row: Row, sample_id: str) -> BenchmarkItem:
     )
 
 
+def world_question_item(row: Row, sample_id: str) -> BenchmarkItem:
+    """A question about a drawn scene; its picture is what the bootstrap draws."""
+    return BenchmarkItem(
+        sample_id=sample_id,
+        cluster_id=row["image_id"],
+        targets=(row["answer"],),
+        categories=(row["kind"],),
+    )
+
+
 def pope_item(row: Row, sample_id: str) -> BenchmarkItem:
     return BenchmarkItem(
         sample_id=sample_id,

@@ -1,4 +1,4 @@
-"""The benchmarks of the paper's Tables 1 and 3: what each is, and how its rows are read and scored.
+"""The benchmarks of the paper's Tables 1 and 3, and the sample world's questions.
 
 Splits are those whose published LLaVA-1.5 numbers the paper's baseline row repeats; num_items are
 the data sets' sizes, known from their publishers and not from a copy of the data.
@@ -22,6 +22,7 @@ from vargpt_eval.scoring.item_row import (
     scienceqa_item,
     seed_item,
     vqa_item,
+    world_question_item,
 )
 from vargpt_eval.scoring.mmbench import score_mmbench
 from vargpt_eval.scoring.mme import score_mme
@@ -39,7 +40,7 @@ Kind = Literal["mean", "seed", "mmmu", "pope", "mme", "mmbench"]  # how items be
 class Task(NamedTuple):
     name: str  # lmms-eval's
     title: str
-    num_items: int  # of the whole split
+    num_items: int | None  # of the whole split; None where any number is whole
     kind: Kind
     headline: str  # the metric that the paper prints
     score: Callable[[str, BenchmarkItem, Profile], ItemScore]
@@ -68,6 +69,7 @@ _ALL = (
     Task("scienceqa_img", "ScienceQA-IMG test", 2_017, "mean", "accuracy", score_scienceqa, scienceqa_item, None),  # noqa: E501
     Task("ok_vqa_val2014", "OK-VQA val2014", 5_046, "mean", "accuracy", score_vqa, vqa_item, "question_id"),  # noqa: E501
     Task("vizwiz_vqa_val", "VizWiz-VQA val", 4_319, "mean", "accuracy", score_vqa, vqa_item, "question_id"),  # noqa: E501
+    Task("world_questions", "Sample world, questions", None, "mean", "accuracy", score_gqa, world_question_item, "id"),  # noqa: E501
 )
 # fmt: on
 TASKS: dict[str, Task] = {task.name: task for task in _ALL}

@@ -93,6 +93,7 @@ class ContrastJob:
         found = is_same.gather(1, logits.argmax(dim=1, keepdim=True))
         return {
             **updated,
+            "num_images": len(rows),
             "accuracy": found.float().mean(),
             **({"hard_accuracy": found[:num_hard].float().mean()} if num_hard else {}),
         }

@@ -74,8 +74,9 @@ class LanguageJob:
         mask: Tensor = batch["attention_mask"]
         return {
             **self.optimizer.update(output.text_loss, step),
-            "num_tokens": int(mask.sum()),
-            "num_scored_tokens": len(output.text_losses),
+            "num_positions": int(mask.sum()),
+            "num_labels": len(output.text_losses),
+            "num_images": len(understood),
             "padding_frac": 1 - float(mask.float().mean()),
         }
 

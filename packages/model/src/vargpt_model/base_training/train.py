@@ -1,7 +1,8 @@
 """`vargpt train base`: the stand-ins of what the paper downloads, phase by phase.
 
 OUT/config.json model.safetensors ...   the model that stage 1 starts from, with its processor
-OUT/text contrast joint visual-decoder  a folder a phase: metrics.jsonl, checkpoints/
+OUT/text contrast joint visual-decoder  a folder a phase: metrics, checkpoints/
+OUT/curves.html                         of all phases
 OUT/image-tokenizer codes               of the world's pictures, where no codes were given
 OUT/manifest.json                       written last
 """
@@ -29,6 +30,7 @@ from vargpt_model.image_tokenizer_folder import (
 from vargpt_model.processor import VargptProcessor
 from vargpt_model.stage_training.finished_model import write_trained
 from vargpt_model.training.checkpoints import MANIFEST, write_json
+from vargpt_model.training.curves import write_curves
 from vargpt_model.training.folder_lock import expect_config, locked
 from vargpt_model.training.loop import Job, LoopConfig, run_steps
 from vargpt_model.training.manifest import names_sha256, versions
@@ -92,9 +94,11 @@ def train_base(
         done = {}
         for phase, run in base.phases().items():
             done[phase], stopped_by = run()
+            write_curves(out)
             if stopped_by is not None:
                 return TrainedBase(done, stopped_by, out)
-        write_trained(base.model, config, base.processor, out, dtype=base.model.dtype)
+        state = base.model.state_dict()
+        write_trained(state, config, base.processor, out, dtype=base.model.dtype)
         facts = {
             "command": "vargpt train base",
             "pretrained_parts": PRETRAINED_PARTS,
@@ -138,20 +142,17 @@ class _Base:
         """In order; each gives its steps done and the signal that stopped it."""
         training = self.training
         return {
-            "text": partial(self._run, "text", training.text_steps, training.text_batch_size),
-            "contrast": partial(
-                self._run, "contrast", training.contrast_steps, training.contrast_batch_size
-            ),
-            "joint": partial(self._run, "joint", training.joint_steps, training.joint_batch_size),
+            "text": partial(self._run, "text", training.text_steps),
+            "contrast": partial(self._run, "contrast", training.contrast_steps),
+            "joint": partial(self._run, "joint", training.joint_steps),
             "visual-decoder": self._run_decoder,
         }
 
-    def _run(self, phase: str, num_steps: int, batch_size: int) -> tuple[int, int | None]:
+    def _run(self, phase: str, num_steps: int) -> tuple[int, int | None]:
         training = self.training
         loop = LoopConfig(
             what=f"base, {phase}",
             num_steps=num_steps,
-            batch_size=batch_size,
             seed=training.seed,
             log_every=training.log_every,
             save_every=training.save_every,

@@ -1,27 +1,27 @@
 """`vargpt chat`: a conversation in the terminal, with pictures in and out."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+
+from PIL import Image
 
 from vargpt_model.commands.generate_folder import picture_of
+from vargpt_model.conversation import Conversation, Turn
 from vargpt_model.generation import (
     Event,
     GenerationOptions,
     ImagePart,
-    Reply,
     ScaleEvent,
     TokenEvent,
     answer,
 )
+from vargpt_model.generation.growing_text import GrowingText
 from vargpt_model.generation.random_streams import stream_seed
 from vargpt_model.preprocessing import open_image
-from vargpt_model.processor.processor import ImageOrCodes
 from vargpt_model.weights.model_folder import Opened
 from vargpt_schema.errors import UserError
 
 HELP = "/image PATH shows the model a picture, /reset starts anew, /quit ends"
-UNFINISHED = "\ufffd"  # a character whose last bytes are yet to come
 
 
 class Chat:
@@ -45,9 +45,8 @@ class Chat:
 
     def reset(self) -> None:
         """Forget what was said."""
-        self.messages: list[dict[str, Any]] = []
-        self.images: list[ImageOrCodes] = []
-        self.attached: list[ImageOrCodes] = []
+        self.conversation = Conversation()
+        self.attached: list[Image.Image] = []
 
     def run(self, lines: Iterable[str]) -> None:
         """Answer line by line until the lines or the user end."""
@@ -73,16 +72,13 @@ class Chat:
             self._answer(words)
 
     def _answer(self, words: str) -> None:
-        # Parts, not placeholders: what is typed stays text.
-        content: list[dict[str, str]] = [{"type": "image"} for _ in self.attached]
-        text = f"\n{words}" if content else words
-        asked = {"role": "user", "content": [*content, {"type": "text", "text": text}]}
+        messages, images = self.conversation.model_input(words, self.attached)
         streamed = _Streamed(self.opened.processor.text_of, self.write, self.note)
         reply = answer(
             self.opened.model,
             self.opened.processor,
-            [[*self.messages, asked]],
-            [[*self.images, *self.attached]],
+            [messages],
+            [images],
             seeds=[stream_seed(self.seed, "turn", self.num_turns)],
             options=self.options,
             on_event=streamed.hear,
@@ -93,8 +89,8 @@ class Chat:
             self._save(image)
         if reply.finish_reason != "stop":
             self.note(f"(ended by {reply.finish_reason})")
-        self.messages += [asked, {"role": "assistant", "content": _content(reply)}]
-        self.images += [*self.attached, *(image.code_ids for image in reply.images)]
+        turn = Turn(words, tuple(self.attached), tuple(reply.parts))
+        self.conversation.turns.append(turn)
         self.attached = []
 
     def _save(self, image: ImagePart) -> None:
@@ -113,33 +109,19 @@ class _Streamed:
 
     def __init__(
         self,
-        decode: Callable[[list[int]], str],
+        decode: Callable[[Sequence[int]], str],
         write: Callable[[str], None],
         note: Callable[[str], None],
     ) -> None:
         self.decode, self.write, self.note = decode, write, note
-        self.ids: list[int] = []
-        self.shown = ""
+        self.text = GrowingText(decode)
 
     def hear(self, event: Event) -> None:
         """Take one event of the only row."""
         if isinstance(event, TokenEvent):
-            self.ids.append(event.token_id)
-            text = self.decode(self.ids)
-            if not text.endswith(UNFINISHED):
-                self.write(text[len(self.shown) :])
-                self.shown = text
+            self.write(self.text.add(event.token_id))
         elif isinstance(event, ScaleEvent):
             if event.scale == 0:
                 self.write("\n")
             self.note(f"[drawing: {event.code_ids.numel()} codes]")
-            self.ids, self.shown = [], ""
-
-
-def _content(reply: Reply) -> list[dict[str, str]]:
-    return [
-        {"type": "image_gen"}
-        if isinstance(part, ImagePart)
-        else {"type": "text", "text": part.text}
-        for part in reply.parts
-    ]
+            self.text = GrowingText(self.decode)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from vargpt_model.errors import ContextFullError
 from vargpt_model.generation.drawing_in_context import ImagesInContext
 from vargpt_model.generation.language_state import LanguageState
 from vargpt_model.generation.options import GenerationOptions
@@ -34,7 +35,6 @@ from vargpt_model.sampler import (
     sample_codes,
 )
 from vargpt_model.vargpt import VargptForConditionalGeneration
-from vargpt_schema.errors import UserError
 
 Decode = Callable[[Sequence[int]], str]
 
@@ -59,7 +59,8 @@ def generate(
     understand and images drawn earlier as in `forward`. `decode` turns token ids into the text of
     parts; ids from `vocabulary_size` on, which the text tokenizer lacks, are never chosen.
 
-    UserError when a prompt leaves no room in the context; ValueError for another number of seeds.
+    ContextFullError when a prompt leaves no room in the context; ValueError for another number of
+    seeds.
     """
     if len(seeds) != len(input_ids):
         raise ValueError(f"{len(input_ids)} prompts and {len(seeds)} seeds: give one seed a prompt")
@@ -82,7 +83,7 @@ def _expect_room(attention_mask: Tensor, context_length: int) -> None:
     lengths = attention_mask.sum(dim=1).tolist()
     for row, length in enumerate(lengths):
         if not 0 < length < context_length:
-            raise UserError(
+            raise ContextFullError(
                 f"prompt {row}: {length:,} positions found, 1 to {context_length - 1:,} expected, "
                 f"so that an answer fits the model's context of {context_length:,}. Shorten it."
             )

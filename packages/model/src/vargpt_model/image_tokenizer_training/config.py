@@ -30,6 +30,7 @@ class ImageTokenizerTraining:
     dead_hits: float = 0.05
     log_every: int = 50  # steps
     save_every: int = 500  # steps
+    sample_every: int = 500  # steps; a few pictures beside what codes make of them; 0: none
 
     def __post_init__(self) -> None:
         if self.num_steps < 1 or self.batch_size < 1 or self.log_every < 1 or self.save_every < 1:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from vargpt_model.image_tokenizer_folder import WEIGHTS, save_image_tokenizer
 from vargpt_model.image_tokenizer_training.config import ImageTokenizerTraining
 from vargpt_model.image_tokenizer_training.job import ImageTokenizerJob
 from vargpt_model.image_tokenizer_training.perceptual import PerceptualDistance
+from vargpt_model.image_tokenizer_training.rebuilt_pictures import rebuilt_pictures
 from vargpt_model.pictures import Pictures
 from vargpt_model.training.checkpoints import MANIFEST, sha256_of, write_json
 from vargpt_model.training.folder_lock import expect_config, locked
@@ -48,8 +50,9 @@ def train_image_tokenizer(
     """Train from random weights, or go on where an earlier call on OUT stopped.
 
     One process, on the GPU if there is one. OUT gets `config.json`, `model.safetensors`,
-    `metrics.jsonl`, `checkpoints/`, and at the end `manifest.json`. UserError for a folder that
-    was started with another configuration, unreadable images only, or a loss that is no number.
+    `metrics.jsonl`, `curves.html`, `checkpoints/`, and at the end `manifest.json`. UserError for a
+    folder that was started with another configuration, unreadable images only, or a loss that is
+    no number.
     """
     with locked(out):
         resolved = _resolved(pictures, model, training, perceptual_files)
@@ -68,7 +71,9 @@ def train_image_tokenizer(
         tokenizer = ImageTokenizer(model).to(device)
         perceptual = PerceptualDistance(*perceptual_files).to(device) if perceptual_files else None
         job = ImageTokenizerJob(tokenizer, training, batches, perceptual=perceptual)
-        ended = run_steps(job, _loop(training), out)
+        ended = run_steps(
+            job, _loop(training), out, draw=partial(rebuilt_pictures, tokenizer, pictures)
+        )
         if ended.stopped_by is None:
             save_image_tokenizer(tokenizer, out)
             write_json(
@@ -94,7 +99,7 @@ def _resolved(
 ) -> Mapping[str, Any]:
     """What a resumed call must share with the first; how often it tells and saves is free."""
     resolved = {**asdict(model), **asdict(training)}
-    for free in ("log_every", "save_every"):
+    for free in ("log_every", "save_every", "sample_every"):
         del resolved[free]
     return {
         **resolved,
@@ -110,8 +115,8 @@ def _loop(training: ImageTokenizerTraining) -> LoopConfig:
     return LoopConfig(
         what="image-tokenizer",
         num_steps=training.num_steps,
-        batch_size=training.batch_size,
         seed=training.seed,
         log_every=training.log_every,
         save_every=training.save_every,
+        sample_every=training.sample_every,
     )

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import BatchFeature, ProcessorMixin
 
+from vargpt_model.errors import ContextFullError
 from vargpt_model.preprocessing import as_rgb, centre_pixels
 from vargpt_model.processor.chat_template import CHAT_TEMPLATE, Piece, conversation_pieces
 from vargpt_model.processor.understanding_images import clip_preparation, understood_pixels
@@ -151,7 +152,7 @@ class VargptProcessor(ProcessorMixin):
                 "placeholder, in their order."
             )
         if len(ids) > self.context_length:
-            raise UserError(
+            raise ContextFullError(
                 f"{name}: {len(ids):,} positions found, the model's context has "
                 f"{self.context_length:,} ({self.num_image_tokens} for each image to understand, "
                 f"{num_codes(self.patch_nums) + 2} for each drawn one). Shorten it."

@@ -46,6 +46,7 @@ class StageTraining:
     seed: int = 0
     log_every: int = 10  # steps
     save_every: int = 1_000  # steps
+    sample_every: int = 0  # steps, a multiple of log_every; pictures of fixed prompts; 0: none
 
     def __post_init__(self) -> None:
         for name, kind in (
@@ -80,6 +81,11 @@ class StageTraining:
             raise ValueError(
                 "epochs must be above 0, or max_steps at least 1, got "
                 f"{self.epochs} and {self.max_steps}"
+            )
+        if self.sample_every % self.log_every:
+            raise ValueError(
+                f"sample_every must be a multiple of log_every, got {self.sample_every} and "
+                f"{self.log_every}"
             )
         self.lr_factor_of("")
 

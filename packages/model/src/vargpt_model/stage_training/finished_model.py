@@ -1,5 +1,6 @@
 """A trained model as a folder that every command opens."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -13,17 +14,17 @@ from vargpt_model.weights.writer import write_weights
 
 
 def write_trained(
-    model: VargptForConditionalGeneration,
+    state: Mapping[str, Tensor],
     config: VargptConfig,
     processor: VargptProcessor,
     out: Path,
     *,
     dtype: torch.dtype,
 ) -> None:
-    """Weights in `dtype`, the configuration and processor of the starting model."""
+    """A model's tensors in `dtype`, the configuration and processor that it started with."""
     tensors = {
         name: StoredTensor(tuple(tensor.shape), tensor.dtype, partial(_on_cpu, tensor))
-        for name, tensor in model.state_dict().items()
+        for name, tensor in state.items()
     }
     write_weights(tensors, out, dtype=dtype)
     processor.save_pretrained(out)

@@ -21,6 +21,7 @@ class Counts(NamedTuple):
 
     labels: int  # text positions that are predicted
     images: int  # to draw
+    understood: int  # images
     positions: int
     padded_positions: int
     unreadable: int  # rows
@@ -108,6 +109,7 @@ class StepLoss:
             "text_accuracy": sums[1] / counts.labels if counts.labels else None,
             "num_labels": counts.labels,
             "num_images": counts.images,
+            "num_understood": counts.understood,
             "num_positions": counts.positions,
             "padding_frac": 1 - counts.positions / counts.padded_positions,
             "num_rows_unreadable": counts.unreadable,

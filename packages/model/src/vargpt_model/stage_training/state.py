@@ -14,41 +14,50 @@ from torch.optim.lr_scheduler import LRScheduler
 from transformers import TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 
+from vargpt_model.stage_training.sharding import sharded_like, whole
 from vargpt_model.training.checkpoints import WriteFile
 from vargpt_model.training.loop import STATE
+from vargpt_model.training.torch_file import torch_file
 
 
 def state_files(
     model: nn.Module, optimizer: Optimizer, schedule: LRScheduler, trainer_state: TrainerState
 ) -> Mapping[str, WriteFile]:
-    """Files of a checkpoint."""
+    """Files of a checkpoint. Under FSDP2 every rank must ask for them; one writes them."""
     state = {
         "parameters": {
-            name: parameter.detach()
+            name: whole(parameter.detach())
             for name, parameter in model.named_parameters()
             if parameter.requires_grad
         },
-        "optimizer": optimizer.state_dict(),
+        "optimizer": whole(optimizer.state_dict()),
         "schedule": schedule.state_dict(),
     }
     return {
-        STATE: lambda path: torch.save(state, path),
+        STATE: torch_file(state),
         TRAINER_STATE_NAME: lambda path: trainer_state.save_to_json(str(path)),
     }
 
 
 @torch.no_grad()
 def load_parameters(model: nn.Module, folder: Path) -> None:
-    """Put a checkpoint's parameters into a model that nothing wraps yet."""
+    """Put a checkpoint's parameters into a model, sharded or not."""
     own = dict(model.named_parameters())
     for name, value in _loaded(folder)["parameters"].items():
-        own[name].copy_(value)
+        own[name].copy_(sharded_like(value, own[name]))
 
 
 def load_optimizer(optimizer: Optimizer, schedule: LRScheduler, folder: Path) -> None:
     """Put a checkpoint's moments and its place in the schedule into both."""
     state = _loaded(folder)
-    optimizer.load_state_dict(state["optimizer"])
+    moments = state["optimizer"]
+    parameters = [one for group in optimizer.param_groups for one in group["params"]]
+    for place, values in moments["state"].items():
+        own = parameters[place]
+        for name, value in values.items():
+            if isinstance(value, torch.Tensor) and value.shape == own.shape:
+                values[name] = sharded_like(value, own)
+    optimizer.load_state_dict(moments)
     schedule.load_state_dict(state["schedule"])
 
 

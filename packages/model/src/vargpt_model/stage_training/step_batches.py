@@ -25,6 +25,7 @@ class MicroBatch(NamedTuple):
     num_labels: int  # text positions that are predicted
     num_drawn: int  # images
     num_positions: int  # without padding
+    num_understood: int  # images
 
     @property
     def num_padded_positions(self) -> int:
@@ -120,11 +121,15 @@ class StepBatches:
 
 
 def together(examples: list[Example], processor: VargptProcessor) -> MicroBatch:
-    """Examples padded to one length; without any, one position that nothing is learned from."""
+    """Examples padded to one length; without any, one position that nothing is learned from.
+
+    Padded on the left, so that the images at the ends of rows begin at one place: what precedes
+    them needs no gradient where the LLM is frozen.
+    """
     texts = [example.text for example in examples]
     if not texts:
         texts = [EncodedConversation([processor.tokenizer.eos_token_id], [IGNORE_INDEX], [], [])]
-    inputs = processor.pad(texts, padding_side="right", return_labels=True)
+    inputs = processor.pad(texts, padding_side="left", return_labels=True)
     understood = [image for example in examples for image in example.understood]
     drawn = [image for example in examples for image in example.drawn]
     if understood:
@@ -137,6 +142,7 @@ def together(examples: list[Example], processor: VargptProcessor) -> MicroBatch:
         int((inputs["labels"][:, 1:] != IGNORE_INDEX).sum()),
         len(drawn),
         sum(len(text.input_ids) for text in texts),
+        len(understood),
     )
 
 

@@ -6,6 +6,9 @@ is padded. Losses are means over the whole step, so the cut changes nothing but 
 
 from collections.abc import Sequence
 
+MAX_PADDING_FRAC = 0.15  # more is worth another micro-batch,
+MIN_ROWS_A_MICRO = 4  # on average; smaller ones cost more in calls than they save in padding
+
 MicroRows = list[int]  # places of rows in their step
 
 
@@ -22,8 +25,28 @@ def micro_batches(
     order = sorted(range(len(lengths)), key=lambda place: (-lengths[place], place))
     count = len(_cut(order, lengths, max_positions))
     count = -(-count // world_size) * world_size
+    chunks = _even_chunks(order, lengths, count, max_positions)
+    while padding_frac(chunks, lengths) > MAX_PADDING_FRAC and (
+        count + world_size
+    ) * MIN_ROWS_A_MICRO <= len(lengths):
+        count += world_size
+        chunks = _even_chunks(order, lengths, count, max_positions)
+    chunks.sort(key=lambda chunk: (-_cost(chunk, lengths), chunk[0]))
+    return [chunks[rank::world_size] for rank in range(world_size)]
+
+
+def padding_frac(micros: Sequence[MicroRows], lengths: Sequence[int]) -> float:
+    """Share of the positions of micro-batches that hold nothing."""
+    filled = sum(lengths[place] for micro in micros for place in micro)
+    return 1 - filled / sum(_cost(micro, lengths) for micro in micros)
+
+
+def _even_chunks(
+    order: Sequence[int], lengths: Sequence[int], count: int, max_positions: int
+) -> list[MicroRows]:
+    """Rows in `count` chunks of about the same cost; there must be as many rows."""
     chunks = _cut(order, lengths, _least_budget(order, lengths, count, max_positions))
-    while len(chunks) < count:  # there are enough rows, as both are multiples of world_size
+    while len(chunks) < count:
         costliest = max(
             (chunk for chunk in chunks if len(chunk) > 1),
             key=lambda chunk: (_cost(chunk, lengths), -chunk[0]),
@@ -31,13 +54,7 @@ def micro_batches(
         chunks.remove(costliest)
         half = len(costliest) // 2
         chunks += [costliest[:half], costliest[half:]]
-    chunks.sort(key=lambda chunk: (-_cost(chunk, lengths), chunk[0]))
-    return [chunks[rank::world_size] for rank in range(world_size)]
-
-
-def padding_frac(micro: MicroRows, lengths: Sequence[int]) -> float:
-    """Share of a micro-batch's positions that hold nothing."""
-    return 1 - sum(lengths[place] for place in micro) / _cost(micro, lengths)
+    return chunks
 
 
 def _cost(micro: MicroRows, lengths: Sequence[int]) -> int:

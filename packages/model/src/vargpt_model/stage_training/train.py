@@ -2,6 +2,7 @@
 
 OUT/config.json, model*.safetensors, processor files   the trained model, for every other command
 OUT/metrics.jsonl    losses in all and by scale, learning rate, counts, padding; a line a step
+OUT/curves.html      the same as a page, with rates and pictures; see training/run_log.py
 OUT/checkpoints/     the two newest states
 OUT/skipped/         rows whose image could not be read, with the reason
 OUT/manifest.json    what made it; written last
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -21,8 +23,11 @@ from vargpt_model.encoding.ranks import Rank, rank_from_environment
 from vargpt_model.stage_training.config import StageTraining, checked
 from vargpt_model.stage_training.data import DataPaths, StageData, stage_data
 from vargpt_model.stage_training.finished_model import write_trained
+from vargpt_model.stage_training.fixed_prompts import FixedPrompts
 from vargpt_model.stage_training.freezing import checkpoints_blocks, prepare
+from vargpt_model.stage_training.model_flops import StepFlops, stage_factors
 from vargpt_model.stage_training.plan_lines import plan_lines
+from vargpt_model.stage_training.sharding import shard, whole_state
 from vargpt_model.stage_training.skipped_rows import SkippedRows
 from vargpt_model.stage_training.state import load_parameters
 from vargpt_model.stage_training.trainer import StageTrainer, training_arguments
@@ -31,14 +36,13 @@ from vargpt_model.training.checkpoints import MANIFEST, Checkpoint, Checkpoints,
 from vargpt_model.training.folder_lock import expect_config, locked
 from vargpt_model.training.loop import plain, warn
 from vargpt_model.training.manifest import versions
-from vargpt_model.training.metrics_log import MetricsLog
-from vargpt_model.training.progress import Progress
+from vargpt_model.training.run_log import RunLog
 from vargpt_model.training.stop_request import StopRequest
 from vargpt_model.weights.model_folder import Opened, model_sha256, open_config, open_model
 from vargpt_schema.errors import UserError
 
-Engine = Literal["one", "ddp"]
-FREE = ("log_every", "save_every", "num_threads")  # a resumed call may have others
+Engine = Literal["one", "ddp", "fsdp2"]
+FREE = ("log_every", "save_every", "sample_every", "num_threads")  # a resumed call may have others
 
 
 class TrainedStage(NamedTuple):
@@ -63,7 +67,8 @@ def train_stage(
     """Train a stage, or go on where an earlier call on OUT stopped.
 
     `model` is a folder of `vargpt init` or of an earlier stage. Under torchrun every rank calls
-    this; `engine` None: ddp there, one process elsewhere.
+    this; `engine` None: ddp there, one process elsewhere. fsdp2 shards weights, gradients and
+    moments over the ranks; checkpoints and the final model are the same files.
 
     UserError for a folder that was started with another configuration, data that do not fit the
     model, more unreadable images than `max_skipped_frac`, a full disk, or a loss that is no number.
@@ -84,9 +89,7 @@ def train_stage(
         )
         if rank.rank == 0:
             (out / ".work").mkdir(parents=True, exist_ok=True)
-        read = stage_data(
-            data, opened.model, opened.processor, training, rank, out / ".work" / "lengths.npy"
-        )
+        read = stage_data(data, opened.model, opened.processor, training, rank, out / ".work")
         num_steps = training.max_steps or math.ceil(
             training.epochs * read.order.rows_per_epoch / training.batch_size
         )
@@ -101,8 +104,12 @@ def train_stage(
             for line in plan_lines(stage, opened.model, read, training, batches, num_steps):
                 print(line, file=sys.stderr, flush=True)
         arguments.max_steps = num_steps
-        run = _Run(stage, out, rank, training, num_steps, start)
-        with StopRequest() as stop:
+        is_first = rank.rank == 0
+        opens_log = partial(_run_log, stage, opened, out, rank, training, start, num_steps)
+        with StopRequest() as stop, opens_log() if is_first else nullcontext() as log:
+            if engine == "fsdp2":
+                shard(opened.model, arguments.device.type)
+            run = _Run(opened, read, out, log, training, num_steps, precision)
             trainer = StageTrainer(
                 opened.model,
                 arguments,
@@ -120,50 +127,70 @@ def train_stage(
                 assert newest is not None
                 load_parameters(opened.model, newest.folder)
                 step = start
-        if step == num_steps and rank.rank == 0:
-            write_trained(
-                opened.model, open_config(model), opened.processor, out, dtype=stored_dtype
-            )
+        is_done = step == num_steps
+        state = whole_state(opened.model, is_first=is_first) if is_done else {}
+        if is_done and is_first:
+            write_trained(state, open_config(model), opened.processor, out, dtype=stored_dtype)
             write_json(out / MANIFEST, _manifest(opened, out, resolved, read, skipped))
-        stopped_by = None if step == num_steps else stop.received
+        stopped_by = None if is_done else stop.received
         num_unreadable = skipped.count()
     _leave(trainer)
     return TrainedStage(step, num_steps, stopped_by, num_unreadable, out)
 
 
 class _Run:
-    """Metrics, progress and checkpoints of rank 0."""
+    """What the first rank tells and keeps; the others, without a log, do neither."""
 
     def __init__(
         self,
-        stage: Stage,
+        opened: Opened,
+        read: StageData,
         out: Path,
-        rank: Rank,
+        log: RunLog | None,
         training: StageTraining,
         num_steps: int,
-        start: int,
+        precision: str,
     ) -> None:
-        self._is_first = rank.rank == 0
-        self._training = training
-        self._log = MetricsLog(out / "metrics.jsonl")
+        self._model, self._log = opened.model, log
+        self._prompts = FixedPrompts(read.rows, opened.processor, out)
         self._checkpoints = Checkpoints(out)
-        self._progress = Progress(f"stage {stage}", done=start, total=num_steps, unit="steps")
-        if self._is_first:
-            self._log.cut_to(start)
+        self._sample_every, self._num_steps = training.sample_every, num_steps
+        self._precision = precision
 
     def on_step(self, step: int, figures: Mapping[str, Any]) -> None:
         """A logged step."""
-        if not self._is_first:
+        if self._log is None:
             return
-        line = plain(figures)
-        self._log.append(step, line)
-        note = f"loss {line['loss']:.4f}"
-        self._progress.show(step, note, items_each=(self._training.batch_size, "rows"))
+        if self._sample_every and (step % self._sample_every == 0 or step == self._num_steps):
+            self._prompts.draw(self._model, step, self._precision)
+        self._log.append(step, plain(figures))
 
     def save(self, step: int, files: Mapping[str, Any]) -> None:
         """A checkpoint."""
-        self._log.sync()
-        self._checkpoints.save(step, files)
+        if self._log is not None:
+            self._log.sync()
+            self._checkpoints.save(step, files)
+
+
+def _run_log(
+    stage: Stage,
+    opened: Opened,
+    out: Path,
+    rank: Rank,
+    training: StageTraining,
+    start: int,
+    num_steps: int,
+) -> RunLog:
+    factors = stage_factors(stage, training.variant, image_loss_weight=training.image_loss_weight)
+    flops = StepFlops(opened.model.config, factors, num_rows=training.batch_size)
+    return RunLog(
+        out,
+        what=f"stage {stage}",
+        start=start,
+        num_steps=num_steps,
+        num_devices=rank.world_size,
+        flops_of=flops.of,
+    )
 
 
 def _expect_ranks(rank: Rank, training: StageTraining, engine: Engine | None) -> None:
@@ -172,10 +199,15 @@ def _expect_ranks(rank: Rank, training: StageTraining, engine: Engine | None) ->
             f"--engine one: {rank.world_size} ranks found, one was expected. Start without "
             "torchrun, or give --engine ddp."
         )
-    if engine == "ddp" and rank.world_size == 1:
+    if engine in ("ddp", "fsdp2") and rank.world_size == 1:
         raise UserError(
-            "--engine ddp: one process found, several ranks were expected. Start with torchrun "
-            "--no-python --nproc-per-node=N vargpt train ..., or take --engine out."
+            f"--engine {engine}: one process found, several ranks were expected. Start with "
+            "torchrun --no-python --nproc-per-node=N vargpt train ..., or take --engine out."
+        )
+    if engine == "fsdp2" and training.sample_every:
+        raise UserError(
+            f"--engine fsdp2: sample_every {training.sample_every} found, 0 was expected: no rank "
+            "has the whole model to draw with. Draw with `vargpt generate` afterwards."
         )
     if training.batch_size % rank.world_size:
         raise UserError(

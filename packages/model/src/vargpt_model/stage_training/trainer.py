@@ -20,6 +20,7 @@ from vargpt_model.stage_training.config import StageTraining
 from vargpt_model.stage_training.examples import Unreadable
 from vargpt_model.stage_training.losses import Counts, StepLoss
 from vargpt_model.stage_training.optimizer import stage_optimizer
+from vargpt_model.stage_training.sharding import whole
 from vargpt_model.stage_training.state import load_optimizer, load_parameters, state_files
 from vargpt_model.stage_training.step_batches import StepBatch, StepBatches
 from vargpt_model.training.batch_order import seed_step
@@ -48,7 +49,7 @@ class StageTrainer(Trainer):
         on_unreadable: Callable[[list[Unreadable]], None],
         stop_asked: Callable[[], bool],
     ) -> None:
-        super().__init__(model=model, args=arguments, callbacks=[_EveryStep(self)])
+        super().__init__(model=model.train(), args=arguments, callbacks=[_EveryStep(self)])
         self.training = training
         self.batches = batches
         self.has_stopped = False
@@ -114,7 +115,7 @@ class StageTrainer(Trainer):
         last = len(inputs.micro_batches) - 1
         for number, micro in enumerate(inputs.micro_batches):
             waits = nullcontext() if number == last else self.accelerator.no_sync(model)
-            with waits:
+            with waits, self.accelerator.autocast():
                 output = model(
                     **self._prepare_inputs(micro.inputs),
                     image_loss_weight=training.image_loss_weight,
@@ -138,7 +139,7 @@ class StageTrainer(Trainer):
 
     def _clip_grad_norm(self, model: nn.Module) -> Any:
         """As Trainer's, but a norm that is no number stops the run before it does harm."""
-        self._grad_norm = torch.as_tensor(super()._clip_grad_norm(model))
+        self._grad_norm = torch.as_tensor(whole(super()._clip_grad_norm(model)))
         if not math.isfinite(float(self._grad_norm)):
             self._refuse(self._grad_norm)
         return self._grad_norm
@@ -146,7 +147,7 @@ class StageTrainer(Trainer):
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:  # noqa: ARG002
         assert self.optimizer is not None
         assert self.lr_scheduler is not None
-        files = state_files(
+        files = state_files(  # by every rank: sharded tensors meet here
             self.accelerator.unwrap_model(self.model),
             self.optimizer,
             self.lr_scheduler,
@@ -185,6 +186,7 @@ class StageTrainer(Trainer):
         own = [
             sum(micro.num_labels for micro in batch.micro_batches),
             sum(micro.num_drawn for micro in batch.micro_batches),
+            sum(micro.num_understood for micro in batch.micro_batches),
             sum(micro.num_positions for micro in batch.micro_batches),
             sum(micro.num_padded_positions for micro in batch.micro_batches),
             len(batch.unreadable),

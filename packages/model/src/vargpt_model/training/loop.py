@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from vargpt_model.training.batch_order import seed_step
 from vargpt_model.training.checkpoints import Checkpoints
-from vargpt_model.training.metrics_log import MetricsLog
-from vargpt_model.training.progress import Progress
+from vargpt_model.training.curves.drawn import save_pictures
+from vargpt_model.training.run_log import RunLog
 from vargpt_model.training.stop_request import StopRequest
+from vargpt_model.training.torch_file import torch_file
 from vargpt_schema.errors import UserError
 
 STATE = "training_state.pt"
@@ -50,10 +52,17 @@ class LoopConfig:
 
     what: str  # heads every line of progress
     num_steps: int
-    batch_size: int  # images per step, all ranks; for the rate
     seed: int
     log_every: int  # steps
     save_every: int  # steps
+    sample_every: int = 0  # steps; pictures for the page; 0: none
+
+
+class NamedPictures(NamedTuple):
+    """Pictures that show how far a training is, the same ones each time."""
+
+    names: Sequence[str]
+    pictures: Sequence[Image.Image]
 
 
 class Ended(NamedTuple):
@@ -64,27 +73,26 @@ class Ended(NamedTuple):
     stopped_by: int | None  # number of the signal, None when all steps are done
 
 
-def run_steps(job: Job, config: LoopConfig, out: Path) -> Ended:
+def run_steps(
+    job: Job, config: LoopConfig, out: Path, *, draw: Callable[[], NamedPictures] | None = None
+) -> Ended:
     """Train to the last step, or to a signal; resumes from OUT/checkpoints.
 
-    Metrics go to OUT/metrics.jsonl. The state is saved every `save_every` steps, at the end, and
-    when SIGTERM or Ctrl-C comes.
+    RunLog says which files show how it goes. The state is saved every `save_every` steps, at the
+    end, and when SIGTERM or Ctrl-C comes.
     """
-    checkpoints, log = Checkpoints(out), MetricsLog(out / "metrics.jsonl")
+    checkpoints = Checkpoints(out)
     step = start = _resumed(job, checkpoints)
-    log.cut_to(step)
-    progress = Progress(config.what, done=step, total=config.num_steps, unit="steps")
-    with StopRequest() as stop:
+    log = RunLog(out, what=config.what, start=start, num_steps=config.num_steps)
+    with StopRequest() as stop, log:
         while step < config.num_steps and stop.received is None:
             seed_step(config.seed, step)
             metrics = job.step(step)
             step += 1
             if step % config.log_every == 0 or step == config.num_steps:
-                line = plain({**metrics, **job.report(step)})
-                log.append(step, line)
-                progress.show(
-                    step, f"loss {line['loss']:.4f}", items_each=(config.batch_size, "images")
-                )
+                log.append(step, plain({**metrics, **job.report(step)}))
+            if draw and config.sample_every and _is_due(step, config):
+                save_pictures(out, step, *draw())
             if step % config.save_every == 0:
                 _save(job, step, checkpoints, log)
         if step > start:
@@ -112,6 +120,10 @@ def warn(line: str) -> None:
     print(f"warning: {line}", file=sys.stderr, flush=True)
 
 
+def _is_due(step: int, config: LoopConfig) -> bool:
+    return step % config.sample_every == 0 or step == config.num_steps
+
+
 def _resumed(job: Job, checkpoints: Checkpoints) -> int:
     newest = checkpoints.newest(warn)
     if newest is None:
@@ -121,9 +133,9 @@ def _resumed(job: Job, checkpoints: Checkpoints) -> int:
     return newest.step
 
 
-def _save(job: Job, step: int, checkpoints: Checkpoints, log: MetricsLog) -> None:
+def _save(job: Job, step: int, checkpoints: Checkpoints, log: RunLog) -> None:
     log.sync()
-    checkpoints.save(step, {STATE: lambda path: torch.save(job.state_dict(), path)})
+    checkpoints.save(step, {STATE: torch_file(job.state_dict())})
 
 
 def plain(metrics: Mapping[str, Any]) -> dict[str, Any]:

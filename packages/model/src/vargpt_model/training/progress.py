@@ -16,11 +16,8 @@ class Progress:
         self._start = done
         self._started_s = self._last_line_s = time.monotonic()
 
-    def show(self, done: int, note: str = "", *, items_each: tuple[int, str] | None = None) -> None:
-        """Print a line when five seconds have passed or the work has ended.
-
-        `items_each`: what one unit stands for, such as (32, "images").
-        """
+    def show(self, done: int, note: str = "") -> None:
+        """Print a line when five seconds have passed or the work has ended."""
         now = time.monotonic()
         if now - self._last_line_s < SECONDS_BETWEEN_LINES and done < self.total:
             return
@@ -31,7 +28,5 @@ class Progress:
             f"{self.what}: {done:,}/{self.total:,} ({done / max(self.total, 1):.0%})",
             f"{per_s:,.1f} {self.unit}/s",
         ]
-        if items_each:
-            parts.append(f"{per_s * items_each[0]:,.0f} {items_each[1]}/s")
         parts.append(eta)
         print(", ".join([*parts, note] if note else parts), file=sys.stderr, flush=True)

@@ -71,7 +71,13 @@ class VisualDecoderJob:
             total += loss.detach()
         grad_norm = nn.utils.clip_grad_norm_(self.decoder.parameters(), config.max_grad_norm)
         self.optimizer.step()
-        return {"loss": total, "lr": lr, "weight_decay": weight_decay, "grad_norm": grad_norm}
+        return {
+            "loss": total,
+            "lr": lr,
+            "weight_decay": weight_decay,
+            "grad_norm": grad_norm,
+            "num_images": len(rows),
+        }
 
     def report(self, step: int) -> Mapping[str, Any]:  # noqa: ARG002, the loop tells every job
         """Loss and accuracy of the last step: of all codes, and scale by scale."""

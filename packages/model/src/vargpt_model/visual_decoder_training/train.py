@@ -64,7 +64,6 @@ def train_visual_decoder(
         loop = LoopConfig(
             what="visual-decoder",
             num_steps=training.num_steps,
-            batch_size=training.batch_size,
             seed=training.seed,
             log_every=training.log_every,
             save_every=training.save_every,

@@ -1,0 +1,1 @@
+"""Benchmarks as they lie on a disk, and asking a model their questions."""

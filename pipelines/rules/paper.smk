@@ -1,0 +1,231 @@
+# The paper's run: ImageNet, published parts, a cluster. None of it has been run: no GPU, no ImageNet,
+# no weights were at hand. GPU hours are worked out in docs/reproduction.md, not measured.
+#
+# What to fetch first (config/paper.yaml says where it is expected):
+#   ImageNet-1k training and validation images               image-net.org, own terms    ~150 GB
+#   llava-1.5-7b-hf; var_d30.pth; vae_ch160v4096z32.pth      huggingface.co              ~24 GB
+#   llava_v1_5_mix665k.json and its images; LLaVA-OneVision  huggingface.co              ~500 GB
+#   Inception and CLIP weights: `vargpt-eval doctor` names them with their hashes
+
+GPU = {"slurm_extra": "'--gpus=1'", "runtime": 24 * 60, "mem_mb": 64_000}
+NODES = config["nodes"]
+
+
+def ranks(number):
+    """The launcher of a step on all nodes; the same words start each node's processes."""
+    return (
+        f"srun --nodes={NODES[number]} --ntasks-per-node=1 torchrun --nnodes={NODES[number]}"
+        f" --nproc-per-node={config['gpus_per_node']} --rdzv-backend=c10d"
+        " --rdzv-endpoint=$(scontrol show hostnames | head -n1):29500 --no-python"
+    )
+
+
+def nodes(number, hours):
+    return {
+        "slurm_extra": f"'--nodes={NODES[number]} --gpus-per-node={config['gpus_per_node']}'",
+        "runtime": hours * 60,
+        "mem_mb": 512_000,
+    }
+
+
+# BLIP-2's captions of 1.28 M images, one GPU a part; --captions hub in config/paper.yaml spares it.
+rule captions:
+    output:
+        at("captions/manifest.json"),
+    params:
+        command=f"datagen caption {config['imagenet']}/train --preset vl-enriched"
+        f" --out {at('captions')}",
+    resources:
+        **GPU,
+    shell:
+        step("captions")
+
+
+def captions_input():
+    return [at("captions/manifest.json")] if config["captions"] == "blip2" else []
+
+
+CAPTIONS = at("captions") if config["captions"] == "blip2" else config["captions"]
+
+
+# About 19 USD with deepseek-flash at the prices of `datagen build-130k --dry-run`; never above --max-usd.
+rule instruct:
+    input:
+        captions_input(),
+    output:
+        at("data-{kind}/manifest.json"),
+    wildcard_constraints:
+        kind="class|130k|1270k",
+    params:
+        command=lambda wildcards: (
+            f"datagen build-{wildcards.kind} --captions {CAPTIONS}"
+            f" --out {at('data-')}{wildcards.kind} {config['writer'].get(wildcards.kind, '')}"
+        ),
+    shell:
+        step("data-{kind}")
+
+
+rule instruct_stage2:
+    input:
+        at("data-130k/manifest.json"),
+    output:
+        at("data-stage2/manifest.json"),
+    params:
+        command=f"datagen build-stage2 --llava {config['llava_rows']}"
+        f" --onevision {config['onevision']} --instruct {at('data-130k')}"
+        f" --image-root {config['image_root']} --out {at('data-stage2')}",
+    shell:
+        step("data-stage2")
+
+
+rule prompts:
+    output:
+        at("prompts/manifest.json"),
+    params:
+        command=f"datagen build-eval --captions {config['validation_captions']}"
+        f" --out {at('prompts')}",
+    shell:
+        step("prompts")
+
+
+# Optional: an image tokenizer of one's own, as VAR trained its on OpenImages.
+#   snakemake ... tokenizer_openimages
+rule tokenizer_openimages:
+    input:
+        [],
+    output:
+        at("tokenizer-openimages/manifest.json"),
+    params:
+        command="vargpt train image-tokenizer --preset 7b"
+        f" --image-root {config['openimages']} --out {at('tokenizer-openimages')}"
+        f" {settings('image_tokenizer')}",
+    resources:
+        **GPU,
+    shell:
+        step("tokenizer-openimages")
+
+
+rule codes:
+    output:
+        at("codes/manifest.json"),
+    params:
+        command=f"{ranks('codes')} vargpt encode --model {config['vae']}"
+        f" --images {config['imagenet']} --centre centre --out {at('codes')}",
+    resources:
+        **nodes("codes", 6),
+    shell:
+        step("codes")
+
+
+rule start:
+    output:
+        at("start/config.json"),
+    params:
+        command=f"vargpt init --llava {config['llava']} --var {config['var']}"
+        f" --vae {config['vae']} --out {at('start')}",
+    resources:
+        mem_mb=32_000,
+    shell:
+        step("start")
+
+
+BEFORE = {"1": "start/config.json", "2": "stage1/manifest.json", "3": "stage2/manifest.json"}
+
+
+rule stage:
+    input:
+        lambda wildcards: at(BEFORE[wildcards.number]),
+        at("codes/manifest.json"),
+        lambda wildcards: [
+            at(f"data-{source}/manifest.json")
+            for source in config["data"][int(wildcards.number)]
+        ],
+    output:
+        at("stage{number}/manifest.json"),
+    wildcard_constraints:
+        number="[123]",
+    params:
+        command=lambda wildcards: (
+            f"{ranks(int(wildcards.number))} vargpt train {wildcards.number}"
+            f" --model {at(BEFORE[wildcards.number].split('/')[0])} "
+            + " ".join(
+                f"--data {at('data-')}{source}"
+                for source in config["data"][int(wildcards.number)]
+            )
+            + f" --image-root {config['image_root']} --codes {at('codes')} --engine fsdp2"
+            f" --out {at('stage')}{wildcards.number} {settings(int(wildcards.number))}"
+        ),
+    resources:
+        slurm_extra=lambda wildcards: nodes(int(wildcards.number), 1)["slurm_extra"],
+        runtime=lambda wildcards: config["hours"][int(wildcards.number)] * 60,
+        mem_mb=512_000,
+    shell:
+        step("stage{number}")
+
+
+rule generate:
+    input:
+        at("stage3/manifest.json"),
+        at("prompts/manifest.json"),
+    output:
+        touch(at("drawn/done")),
+    params:
+        command=f"vargpt generate --model {at('stage3')} --prompts {at('prompts/data')}"
+        f" --batch-size 64 --out {at('drawn')}",
+    resources:
+        **GPU,
+    shell:
+        step("drawn")
+
+
+rule generation_metrics:
+    input:
+        at("drawn/done"),
+    output:
+        at("run/gen-metrics/summary.json"),
+    params:
+        command=f"vargpt-eval gen-metrics --generations {at('drawn')}"
+        f" --ref {config['fid_reference']} --out {at('run/gen-metrics')}",
+    resources:
+        **GPU,
+    shell:
+        step("run/gen-metrics")
+
+
+rule benchmarks:
+    input:
+        at("stage3/manifest.json"),
+    output:
+        touch(at("run/benchmarks/done")),
+    params:
+        command=f"vargpt-eval run --model {at('stage3')} --tasks {','.join(config['tasks'])}"
+        f" --data {config['benchmarks']} --out {at('run/benchmarks')}",
+    resources:
+        **GPU,
+    shell:
+        step("run/benchmarks")
+
+
+rule report:
+    input:
+        at("run/benchmarks/done"),
+        at("run/gen-metrics/summary.json"),
+    output:
+        at("report/report.html"),
+    params:
+        command=f"vargpt-eval report {at('run/benchmarks')} {at('run/gen-metrics')}"
+        f" --out {at('report')}",
+    shell:
+        step("report")
+
+
+rule model_card:
+    input:
+        at("stage3/manifest.json"),
+        at("report/report.html"),
+    output:
+        at("stage3/README.md"),
+    params:
+        command=f"{shlex.quote(sys.executable)} {HERE / 'model_card.py'} {RUN} {scale}",
+    shell:
+        "{params.command}"
