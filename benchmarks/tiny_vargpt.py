@@ -238,7 +238,6 @@ def train(run: Run, recipe: Recipe) -> None:
     run.trained(
         "image tokenizer",
         *("vargpt", "train", "image-tokenizer", "--data", world, "--image-root", world),
-        *("--set-model", "patch_nums=1,8", "--set-model", "vocab_size=1024"),
         *settings_of(recipe.image_tokenizer),
         *("--out", out / "image-tokenizer"),
     )
