@@ -27,15 +27,27 @@ from vargpt_model.scales import num_codes
 from vargpt_model.settings import with_settings
 from vargpt_schema.world import SPLITS, Split, image_path, index_of, scene_at, scene_difference
 
+FOUR_SCALES = replace(TINY, vocab_size=512, patch_nums=(1, 2, 4, 8))
 FORMS: dict[str, ImageTokenizerConfig] = {
     "tiny": TINY,
-    "attention": replace(TINY, use_attention=True),
+    "four scales": FOUR_SCALES,
+    "attention": replace(FOUR_SCALES, use_attention=True),
     "levels": replace(
-        TINY, stem_stride=1, channel_multipliers=(1, 2, 4), base_channels=16, use_attention=True
+        FOUR_SCALES,
+        stem_stride=1,
+        channel_multipliers=(1, 2, 4),
+        base_channels=16,
+        use_attention=True,
     ),
-    "8 px a feature": replace(TINY, stem_stride=8, base_channels=96, patch_nums=(1, 2, 3, 4)),
-    "8 px, 48 px pictures": replace(TINY, stem_stride=8, base_channels=96, patch_nums=(1, 3, 6)),
-    "16 px, 48 px pictures": replace(TINY, stem_stride=16, base_channels=128, patch_nums=(1, 2, 3)),
+    "8 px a feature": replace(
+        FOUR_SCALES, stem_stride=8, base_channels=96, patch_nums=(1, 2, 3, 4)
+    ),
+    "8 px, 48 px pictures": replace(
+        FOUR_SCALES, stem_stride=8, base_channels=96, patch_nums=(1, 3, 6)
+    ),
+    "16 px, 48 px pictures": replace(
+        FOUR_SCALES, stem_stride=16, base_channels=128, patch_nums=(1, 2, 3)
+    ),
 }
 
 

@@ -69,7 +69,7 @@ class Recipe:
         """Stage 2 has the image loss, as in the official code: an LLM that never learned to carry
         the caption to the image's rows leaves the frozen decoder of stage 3 without it.
         """
-        steps, peak_lr = {1: (120, 2e-3), 2: (900, 2e-3), 3: (4_200, 2e-3)}[number]
+        steps, peak_lr = {1: (120, 2e-3), 2: (900, 2e-3), 3: (3_400, 2e-3)}[number]
         settings = {
             "max_steps": self.steps(steps),
             "peak_lr": peak_lr,
@@ -102,25 +102,27 @@ class Run:
         self._wait(self._start(words))
 
     def trained(self, part: str, *words: object, checkpoints_to: Path | None = None) -> None:
-        """A command that trains: its CPU seconds count, those of earlier calls included.
+        """A command that trains; its CPU seconds count, those of earlier calls included.
 
+        Only a call that this program did not survive is missing. A finished part is left alone.
         With `checkpoints_to`, a copy of every checkpoint is kept there.
         """
+        done = self.out / f"{part}.done"
+        if done.exists():
+            return
         before = _cpu_of_children()
         process = self._start(words)
         while checkpoints_to is not None and process.poll() is None:
             _keep_checkpoints(Path(str(words[-1])) / "checkpoints", checkpoints_to)
             time.sleep(0.5)
+        process.wait()
+        spent = _cpu_of_children() - before
+        self.cpu_seconds[part] = self.cpu_seconds.get(part, 0.0) + spent
+        self._cpu_file.write_text(json.dumps(self.cpu_seconds, indent=2) + "\n")
         self._wait(process)
         if checkpoints_to is not None:
             _keep_checkpoints(Path(str(words[-1])) / "checkpoints", checkpoints_to)
-        spent = _cpu_of_children() - before
-        # A finished part starts, looks, and ends: that is not training.
-        done = self.out / f"{part}.done"
-        if not done.exists():
-            self.cpu_seconds[part] = self.cpu_seconds.get(part, 0.0) + spent
-            self._cpu_file.write_text(json.dumps(self.cpu_seconds, indent=2) + "\n")
-            done.touch()
+        done.touch()
 
     def _start(self, words: Sequence[object]) -> subprocess.Popen[bytes]:
         line = [str(word) for word in words]
@@ -236,7 +238,6 @@ def train(run: Run, recipe: Recipe) -> None:
     run.trained(
         "image tokenizer",
         *("vargpt", "train", "image-tokenizer", "--data", world, "--image-root", world),
-        *("--set-model", "patch_nums=1,8", "--set-model", "vocab_size=1024"),
         *settings_of(recipe.image_tokenizer),
         *("--out", out / "image-tokenizer"),
     )
