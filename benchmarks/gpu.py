@@ -18,7 +18,8 @@ from pathlib import Path
 from unittest.mock import patch
 
 import torch
-import torch.nn.functional as F
+from plain_train import densely_masked
+from stage_steps import stage_figures
 from torch import Tensor
 
 from vargpt_model import (
@@ -35,7 +36,6 @@ from vargpt_model import (
 from vargpt_model.generation.parts import Event, ImageEvent, ImageStartEvent
 from vargpt_model.vargpt.presets import preset_7b, preset_tiny
 from vargpt_model.visual_decoder import block, code_cross_entropy, initialize
-from vargpt_model.visual_decoder.block_causal_attention import block_causal_mask
 from vargpt_model.visual_decoder.key_value_cache import KeysValues, KeyValueCache
 
 BUDGET_S = 540  # no new line is begun behind this
@@ -270,10 +270,10 @@ def compiled_blocks(decoder: VisualDecoder, machine: Machine) -> Iterator[None]:
             layer.forward = forward
 
 
-def densely_masked(q: Tensor, k: Tensor, v: Tensor, ranges, *, scale: float, dropout: float = 0.0):
-    """Attention with one mask for all scales, as the reference trains."""
-    mask = block_causal_mask(ranges, q.device)
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout, scale=scale)
+def stage_lines(machine: Machine) -> Iterator[Line]:
+    """Steps of the three stages, preset 7b."""
+    for figure in stage_figures(machine.device, machine.dtype, small=machine.small):
+        yield Line(*figure)
 
 
 def training_lines(machine: Machine) -> Iterator[Line]:
@@ -326,7 +326,7 @@ def main() -> None:
     print(f"{name}, torch {torch.__version__}, {machine.dtype}")
     print("| line | predicted | measured | unit |\n| --- | --- | --- | --- |")
     started, lines = time.monotonic(), []
-    groups = (floors, vargpt_lines, encoding_lines, training_lines, drawing_lines)
+    groups = (floors, vargpt_lines, stage_lines, encoding_lines, training_lines, drawing_lines)
     for line in chain.from_iterable(group(machine) for group in groups):
         lines.append(line)
         print(f"| {line.name} | {line.predicted} | {line.measured:.1f} | {line.unit} |", flush=True)

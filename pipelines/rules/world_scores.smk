@@ -5,7 +5,7 @@ rule generate:
         at("{model}/manifest.json"),
         at("world-{split}/prompts.parquet"),
     output:
-        at("scores-{model}/drawn-{split}/generations.parquet"),
+        touch(at("scores-{model}/drawn-{split}.done")),
     params:
         command=lambda wildcards, input: (
             f"vargpt generate --model {at(wildcards.model)} --prompts {input[1]}"
@@ -19,14 +19,31 @@ rule generate:
 
 rule drawings_read:
     input:
-        at("scores-{model}/drawn-{split}/generations.parquet"),
+        at("scores-{model}/drawn-{split}.done"),
         at("world-{split}/prompts.parquet"),
     output:
         at("scores-{model}/read-{split}/summary.json"),
     params:
         command=lambda wildcards, input: (
-            f"vargpt-eval world --generations {input[0]} --prompts {input[1]}"
+            f"vargpt-eval world --generations {input[0].removesuffix('.done')} --prompts {input[1]}"
             f" --out {at(f'scores-{wildcards.model}/read-{wildcards.split}')}"
         ),
     shell:
         step("scores-{model}/read-{split}")
+
+
+rule questions_answered:
+    input:
+        at("{model}/manifest.json"),
+        at("world-{split}/questions/questions.parquet"),
+    output:
+        at("scores-{model}/asked-{split}/summary.json"),
+    params:
+        command=lambda wildcards: (
+            f"vargpt-eval run --model {at(wildcards.model)} --tasks world_questions"
+            f" --data {at('world-')}{wildcards.split} --limit {config['questions']}"
+            f" --batch-size {config['generate']['batch_size']}"
+            f" --out {at(f'scores-{wildcards.model}/asked-{wildcards.split}')}"
+        ),
+    shell:
+        step("scores-{model}/asked-{split}")

@@ -27,7 +27,7 @@ def data_of(opened, tmp_path, rows, image_root=None, codes=None, **changes):
     training = stage_training("3", **{"view": "whole", "batch_size": 6, **changes})
     paths = DataPaths([Source(rows, 1.0)], image_root, codes)
     model, processor = opened
-    return stage_data(paths, model, processor, training, ALONE, tmp_path / "l.npy"), training
+    return stage_data(paths, model, processor, training, ALONE, tmp_path), training
 
 
 def codes_of(opened, tmp_path, *given, epoch=0, **changes) -> list[list[int]]:

@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 
 from tests.model.stages.conftest import World, draws, talks, write_rows
-from tests.model.vargpt_command import START, environment, run, started, wait_for_lines
+from tests.model.vargpt_command import (
+    PATIENCE_S,
+    START,
+    environment,
+    run,
+    started,
+    wait_for_lines,
+)
 from vargpt_schema.world import SPLITS
 
 
@@ -64,7 +71,7 @@ def test_sigterm_saves_exits_0_and_prints_the_command(world, tmp_path):
     process = started(*command)
     wait_for_lines(tmp_path / "out" / "metrics.jsonl", 6, process)
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
     assert f"Continue with: vargpt {' '.join(map(str, command))}" in errors
     logged = metrics(tmp_path / "out")[-1]["step"]
@@ -82,7 +89,7 @@ def test_a_full_disk_is_one_line_and_keeps_what_was_saved(world, tmp_path):
     process = started(*words(world, "3", out, "max_steps=100000"))
     wait_for_lines(out / "metrics.jsonl", 5, process)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE_S)
     before = sorted((out / "checkpoints").iterdir())
     ran = subprocess.run(
         [*START, *map(str, words(world, "3", out, "max_steps=100000"))],
@@ -91,7 +98,7 @@ def test_a_full_disk_is_one_line_and_keeps_what_was_saved(world, tmp_path):
         check=False,
         env=environment(),
         preexec_fn=small_files,
-        timeout=120,
+        timeout=PATIENCE_S,
     )
     assert ran.returncode == 2
     last = ran.stderr.splitlines()[-1]
@@ -130,7 +137,7 @@ def test_two_ranks_one_of_them_without_images_follow_one_process(world, tmp_path
         text=True,
         check=False,
         env=environment(),
-        timeout=300,
+        timeout=2 * PATIENCE_S,
     )
     assert ranks.returncode == 0, ranks.stderr[-3000:]
     assert "2 ranks x 2 micro-batches" in ranks.stderr

@@ -69,10 +69,10 @@ def test_text_beyond_the_limit_is_cut_and_an_image_beyond_it_leaves_the_row_out(
     whole = [len(stage_processor.positions(rows.at(row).messages).input_ids) for row in range(4)]
     limit = max(whole[1], 60)
     assert whole[0] > limit  # the picture ends a row that draws
-    found = row_lengths(rows, stage_processor, limit, tmp_path / "lengths.npy")
+    found = row_lengths(rows, stage_processor, limit, tmp_path)
     assert found.lengths.tolist() == [0, whole[1], limit, 0]
     assert (found.num_cut, found.num_left_out, found.usable.tolist()) == (1, 2, [1, 2])
-    unlimited = row_lengths(rows, stage_processor, 2_048, tmp_path / "others.npy")
+    unlimited = row_lengths(rows, stage_processor, 2_048, tmp_path)
     assert unlimited.lengths[:2].tolist() == whole[:2]
     # 256 positions are the context of this model.
     assert unlimited.lengths.max() <= 256
@@ -89,12 +89,12 @@ def test_ranks_count_their_shares_and_have_all_together(tmp_path, stage_processo
             return [part]
 
         row_lengths(
-            *(rows, stage_processor, 2_048, tmp_path / f"{rank}.npy"),
+            *(rows, stage_processor, 2_048, tmp_path / str(rank)),
             rank=rank,
             world_size=2,
             gather=keep,
         )
-    alone = row_lengths(rows, stage_processor, 2_048, tmp_path / "alone.npy")
+    alone = row_lengths(rows, stage_processor, 2_048, tmp_path)
     assert [len(part) for part in parts] == [2, 3]
     assert np.concatenate(parts)[:, 0].tolist() == alone.lengths.tolist()
-    assert not (tmp_path / "1.npy").exists()  # rank 0 writes for all
+    assert not (tmp_path / "1").exists()  # rank 0 writes for all

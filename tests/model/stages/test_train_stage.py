@@ -165,6 +165,8 @@ def test_other_configuration_on_a_started_folder_is_refused(world, tmp_path):
     other = brief("1", max_steps=1, peak_lr=1.0)
     with pytest.raises(UserError, match=r"peak_lr: started with 0\.01, now 1\.0"):
         train_stage("1", world.model, paths(world), tmp_path, other)
+    with pytest.raises(UserError, match="rows_sha256: started with"):
+        train_stage("1", world.model, paths(world, world.draws), tmp_path, brief("1", max_steps=1))
 
 
 def test_a_loss_that_is_no_number_names_step_and_rows_and_harms_nothing(

@@ -68,7 +68,7 @@ def stage_data(
     processor: VargptProcessor,
     training: StageTraining,
     rank: Rank,
-    lengths_cache: Path,
+    cache_folder: Path,
 ) -> StageData:
     """Read tables and codes, count positions. UserError for data that cannot train this model."""
     config: VargptConfig = model.config
@@ -79,7 +79,7 @@ def stage_data(
         rows,
         processor,
         training.max_positions,
-        lengths_cache,
+        cache_folder,
         rank=rank.rank,
         world_size=rank.world_size,
         gather=_of_all_ranks,

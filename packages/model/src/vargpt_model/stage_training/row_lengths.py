@@ -11,6 +11,7 @@ from vargpt_model.processor import VargptProcessor
 from vargpt_model.processor.processor import IGNORE_INDEX, Positions
 from vargpt_model.stage_training.rows import Rows
 from vargpt_model.training.checkpoints import write_file
+from vargpt_model.training.manifest import names_sha256
 from vargpt_model.training.progress import Progress
 from vargpt_schema import IMAGE, IMAGE_GEN_END, IMAGE_GEN_PAD, IMAGE_GEN_START
 
@@ -51,13 +52,14 @@ def row_lengths(
     rows: Rows,
     processor: VargptProcessor,
     max_positions: int,
-    cache: Path,
+    cache_folder: Path,
     *,
     rank: int = 0,
     world_size: int = 1,
     gather: Gather = lambda part: [part],
 ) -> RowLengths:
-    """Count all rows, each rank its share, or read what an earlier call on the folder counted."""
+    """Count all rows, each rank its share, or read what an earlier call counted of them."""
+    cache = cache_folder / f"lengths-{_key(rows, processor, max_positions)}.npy"
     if cache.exists():
         counted = np.load(cache)
     else:
@@ -77,6 +79,12 @@ def row_lengths(
     trained, whole = counted[:, 0], counted[:, 1]
     is_out = trained == 0
     return RowLengths(trained, int(((trained < whole) & ~is_out).sum()), int(is_out.sum()))
+
+
+def _key(rows: Rows, processor: VargptProcessor, max_positions: int) -> str:
+    """Of what the lengths depend on, but for the words of the tokenizer."""
+    sizes = processor.patch_nums, processor.num_image_tokens, processor.context_length
+    return names_sha256([rows.sha256(), str(sizes), str(max_positions)])[:16]
 
 
 def _save(path: Path, array: NDArray[np.int32]) -> None:

@@ -89,9 +89,7 @@ def train_stage(
         )
         if rank.rank == 0:
             (out / ".work").mkdir(parents=True, exist_ok=True)
-        read = stage_data(
-            data, opened.model, opened.processor, training, rank, out / ".work" / "lengths.npy"
-        )
+        read = stage_data(data, opened.model, opened.processor, training, rank, out / ".work")
         num_steps = training.max_steps or math.ceil(
             training.epochs * read.order.rows_per_epoch / training.batch_size
         )
