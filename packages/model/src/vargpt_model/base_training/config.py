@@ -22,11 +22,12 @@ class BaseTraining:
     contrast_steps: int = 2_000
     contrast_batch_size: int = 64  # pictures
     contrast_lr: float = 2e-3
-    hard_frac: float = 0.5  # of a batch, in groups that differ in nothing but the shape
+    hard_frac: float = 0.5  # of a batch, in groups that differ in the shape, or size, alone
     # Vision tower, understanding projector and LLM, on captions and questions about pictures.
     joint_steps: int = 500
     joint_batch_size: int = 32  # conversations
     joint_lr: float = 2e-3
+    joint_tower_lr_frac: float = 0.1  # of joint_lr, for the vision tower: at 1 it unlearns shapes
     description_frac: float = 0.25  # of the conversations about a picture; the others ask
     text_frac: float = 0.15  # of the conversations, without a picture, as in the first phase
     # The visual decoder, on codes of the classes.
