@@ -108,7 +108,7 @@ def test_presets_of_the_world_have_a_condition_row_for_every_class_and_two_more(
 
     config = PRESETS[name]()
     assert config.visual_decoder_config.num_classes == NUM_CLASSES + 1
-    assert config.training_condition == NUM_CLASSES
+    assert config.training_condition == NUM_CLASSES + 1
     assert config.inference_condition == NUM_CLASSES + 1
     tokens = [config.image_gen_start_token_id, config.image_gen_end_token_id]
     assert all(token < config.text.vocab_size for token in tokens)

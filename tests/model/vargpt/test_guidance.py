@@ -103,7 +103,7 @@ def test_learned_null_is_the_models_own_states_of_those_codes(processor):
 def test_condition_row_of_inference_is_a_choice_of_the_configuration(processor):
     model = small_model(guidance_null="none")
     no_class, _ = drawn(model, processor)
-    model.config.inference_condition = model.config.training_condition
+    model.config.inference_condition = model.vargpt_gen.no_class - 1
     start, _ = drawn(model, processor)
     assert not is_close(no_class[0], start[0])
 

@@ -6,18 +6,22 @@ Module names are those of the official checkpoint.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import CLIPVisionModel, DynamicCache, LlamaForCausalLM, PreTrainedModel
+from transformers import LlamaForCausalLM, PreTrainedModel
 
 from vargpt_model.scales import scale_ranges
+from vargpt_model.vargpt.code_dropout import without_some
 from vargpt_model.vargpt.config import VargptConfig
+from vargpt_model.vargpt.frozen_prefix import frozen_columns, states_behind
 from vargpt_model.vargpt.held_float32 import Float32ImageTokenizer
-from vargpt_model.vargpt.output import VargptOutput
+from vargpt_model.vargpt.output import CodeRows, VargptOutput
+from vargpt_model.vargpt.placeholders import expect_count, scattered
 from vargpt_model.vargpt.projectors import GenerationProjector, UnderstandingProjector
+from vargpt_model.vargpt.vision_tower import VisionTower
 from vargpt_model.visual_decoder import VisualDecoder, code_cross_entropy, initialize
 
 if TYPE_CHECKING:
@@ -25,28 +29,6 @@ if TYPE_CHECKING:
     from vargpt_model.generation.parts import OnEvent
 
 DUMMY_SCALES = 2  # of the pass without images: enough to reach every parameter
-
-
-class VisionTower(nn.Module):
-    """CLIP's vision model, one level deeper, where the official checkpoint has it."""
-
-    def __init__(self, config: VargptConfig) -> None:
-        super().__init__()
-        self.vision_model = CLIPVisionModel(config.vision)
-
-    def forward(self, pixel_values: Tensor, layer: int) -> Tensor:
-        """Hidden states behind `layer`, CLS first: (U, 3, h, w) -> (U, 1 + P, width)"""
-        found = self.vision_model(
-            pixel_values=pixel_values.to(self.vision_model.dtype), output_hidden_states=True
-        )
-        return found.hidden_states[layer]
-
-
-class CodeRows(NamedTuple):
-    """Images to draw as the LLM sees them, and what the decoder needs later."""
-
-    rows: Tensor  # (N, L, H)
-    condition: Tensor  # (N, C)
 
 
 class VargptForConditionalGeneration(PreTrainedModel):
@@ -162,9 +144,11 @@ class VargptForConditionalGeneration(PreTrainedModel):
         embeds = self.get_input_embeddings()(input_ids)
         embeds = self._with_understood(embeds, input_ids, pixel_values, run_every_part)
         drawn = self._drawn(image_code_ids, code_dropout, run_every_part)
-        num_constant = 0 if run_every_part else self._num_constant(embeds, input_ids)
+        # Ranks that must agree call the LLM once each.
+        llm, is_code = self.language_model.model, self._is_code(input_ids)
+        prefix = 0 if run_every_part else frozen_columns(llm, embeds, is_code)
         embeds = self._with_drawn(embeds, input_ids, image_code_ids, drawn)
-        hidden = self.hidden_states(embeds, attention_mask, num_constant)
+        hidden = self.hidden_states(embeds, attention_mask, prefix)
         output = VargptOutput()
         if labels is not None:
             self._add_text_loss(output, hidden, labels, attention_mask)
@@ -228,7 +212,7 @@ class VargptForConditionalGeneration(PreTrainedModel):
         with torch.no_grad():
             features = self.vae_local.quantize.teacher_forcing_features(image_code_ids)
             if code_dropout and self.training:
-                features = _without_some(features, code_dropout)
+                features = without_some(features, code_dropout)
         condition = decoder.conditions(class_ids)
         inputs = decoder.teacher_forcing_inputs(condition, features.to(condition.dtype))
         return CodeRows(self.to_llm(inputs), condition)
@@ -251,53 +235,18 @@ class VargptForConditionalGeneration(PreTrainedModel):
         return x + levels + decoder.pos_1LC[:, start:end]
 
     def hidden_states(
-        self, embeds: Tensor, attention_mask: Tensor | None, num_constant: int = 0
+        self, embeds: Tensor, attention_mask: Tensor | None, prefix: int = 0
     ) -> Tensor:
-        """LLM states behind its last norm: (B, S, H), (B, S) -> (B, S, H)
+        """LLM states behind its last norm, `prefix` columns without gradient: (B, S, H) -> same"""
+        position_ids = None
+        if attention_mask is not None:
+            position_ids = (attention_mask.long().cumsum(dim=-1) - 1).clamp_min(0)
+        return states_behind(
+            self.language_model.model, embeds, attention_mask, position_ids, prefix
+        )
 
-        The first `num_constant` positions are computed without gradient, for less time and memory.
-        """
-        if attention_mask is None:
-            attention_mask = torch.ones(embeds.shape[:2], dtype=torch.long, device=embeds.device)
-        position_ids = (attention_mask.long().cumsum(dim=-1) - 1).clamp_min(0)
-        if num_constant == 0:
-            return self.language_model.model(
-                inputs_embeds=embeds,
-                attention_mask=attention_mask,
-                position_ids=position_ids,
-                use_cache=False,
-            ).last_hidden_state
-        cache = DynamicCache(config=self.config.text)
-        with torch.no_grad():
-            constant = self.language_model.model(
-                inputs_embeds=embeds[:, :num_constant],
-                attention_mask=attention_mask[:, :num_constant],
-                position_ids=position_ids[:, :num_constant],
-                past_key_values=cache,
-                use_cache=True,
-            ).last_hidden_state
-        rest = self.language_model.model(
-            inputs_embeds=embeds[:, num_constant:],
-            attention_mask=attention_mask,
-            position_ids=position_ids[:, num_constant:],
-            past_key_values=cache,
-            use_cache=True,
-        ).last_hidden_state
-        return torch.cat([constant, rest], dim=1)
-
-    def _num_constant(self, embeds: Tensor, input_ids: Tensor) -> int:
-        """Leading positions of a batch that nothing trained reaches: those before the first code.
-
-        0 where the LLM or what it sees of text and understood images is trained. With left padding
-        rows that end with an image share the place where it begins.
-        """
-        is_trained = any(parameter.requires_grad for parameter in self.language_model.parameters())
-        if not torch.is_grad_enabled() or is_trained or embeds.requires_grad:
-            return 0
-        if self._checkpoints_blocks():  # transformers keeps no cache there
-            return 0
-        is_code = (input_ids == self.config.image_gen_pad_token_id).any(dim=0)
-        return int(is_code.int().argmax()) if bool(is_code.any()) else 0
+    def _is_code(self, input_ids: Tensor) -> Tensor:
+        return input_ids == self.config.image_gen_pad_token_id
 
     def embedded(
         self,
@@ -320,9 +269,9 @@ class VargptForConditionalGeneration(PreTrainedModel):
     ) -> Tensor:
         is_image = input_ids == self.config.image_token_index
         count = 0 if pixel_values is None else len(pixel_values)
-        _expect_count(is_image, count, self.config.num_image_tokens, "<image>", "pixel_values")
+        expect_count(is_image, count, self.config.num_image_tokens, "<image>", "pixel_values")
         if pixel_values is not None and count:
-            return _scattered(embeds, is_image, self.image_features(pixel_values))
+            return scattered(embeds, is_image, self.image_features(pixel_values))
         if run_every_part:
             side = self.config.vision_size_px
             dummy = embeds.new_zeros(1, 3, side, side)
@@ -374,14 +323,14 @@ class VargptForConditionalGeneration(PreTrainedModel):
         image_code_ids: Tensor | None,
         drawn: CodeRows | None,
     ) -> Tensor:
-        is_code = input_ids == self.config.image_gen_pad_token_id
+        is_code = self._is_code(input_ids)
         count = 0 if image_code_ids is None else len(image_code_ids)
         length = self.config.num_image_codes
-        _expect_count(is_code, count, length, "<image_gen>", "image_code_ids")
+        expect_count(is_code, count, length, "<image_gen>", "image_code_ids")
         if drawn is None:
             return embeds
         if count:
-            return _scattered(embeds, is_code, drawn.rows)
+            return scattered(embeds, is_code, drawn.rows)
         return embeds + 0 * drawn.rows.to(embeds.dtype).sum()
 
     def _add_text_loss(
@@ -411,7 +360,7 @@ class VargptForConditionalGeneration(PreTrainedModel):
         num_images, length, width = drawn.rows.shape
         is_real = image_code_ids is not None and len(image_code_ids) > 0
         if is_real:
-            is_code = input_ids == self.config.image_gen_pad_token_id
+            is_code = self._is_code(input_ids)
             states = self._with_learned_null(hidden[is_code].view(num_images, length, width))
         else:
             states = self._with_learned_null(hidden.new_zeros(num_images, length, width))
@@ -443,26 +392,3 @@ class VargptForConditionalGeneration(PreTrainedModel):
         row = self.config.training_condition
         assert row is not None  # the configuration fills it
         return row
-
-
-def _scattered(embeds: Tensor, mask: Tensor, rows: Tensor) -> Tensor:
-    """`embeds` (B, S, H) with the positions of `mask` (B, S) replaced by `rows`, in order."""
-    return embeds.masked_scatter(mask[..., None], rows.to(embeds.dtype))
-
-
-def _without_some(features: Tensor, code_dropout: float) -> Tensor:
-    """Code inputs (N, l, E) of which some images keep none, as many about half."""
-    drawn = torch.rand(len(features), 1, 1, device=features.device)
-    is_half = torch.rand(*features.shape[:2], 1, device=features.device) < 0.5
-    return features.masked_fill(
-        (drawn < code_dropout) | ((drawn < 2 * code_dropout) & is_half), 0.0
-    )
-
-
-def _expect_count(mask: Tensor, count: int, each: int, placeholder: str, given: str) -> None:
-    found = int(mask.sum())
-    if found != count * each:
-        raise ValueError(
-            f"{found} positions of {placeholder} found in input_ids, {given} holds {count} images "
-            f"of {each} positions each; they must be equal"
-        )

@@ -97,7 +97,9 @@ def world_config(
     """A model of the sample world, whose parts are trained here instead of downloaded.
 
     Rows 0 to NUM_CLASSES - 1 of the decoder's condition table are the world's classes, for which
-    `vargpt train base` trains it; the next is the start token's and the last "no class".
+    `vargpt train base` trains it; the next is the start token's and the last "no class". Stages
+    and drawing both take the last, which the base has trained: in short runs another row, random
+    still, would undo it.
     """
     ids = {token: index for index, token in enumerate(WORLD_SPECIAL_TOKENS)}
     decoder = VisualDecoderConfig(
@@ -146,6 +148,7 @@ def world_config(
         image_gen_start_token_id=ids[IMAGE_GEN_START],
         image_gen_end_token_id=ids[IMAGE_GEN_END],
         image_gen_pad_token_id=ids[IMAGE_GEN_PAD],
+        training_condition=NUM_CLASSES + 1,
         guidance_null="learned",
         initializer_range=width**-0.5,
     )

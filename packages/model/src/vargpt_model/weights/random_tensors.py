@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from vargpt_model.image_tokenizer import ImageTokenizer
 from vargpt_model.vargpt import VargptConfig, VargptForConditionalGeneration
-from vargpt_model.vargpt.model import VisionTower
 from vargpt_model.vargpt.projectors import GenerationProjector, UnderstandingProjector
+from vargpt_model.vargpt.vision_tower import VisionTower
 from vargpt_model.visual_decoder import VisualDecoder, initialize
 from vargpt_model.weights.official_names import NULL_STATES
 from vargpt_model.weights.stored_tensors import StoredTensor, StoredTensors
