@@ -217,3 +217,15 @@ rule report:
         f" --out {at('report')}",
     shell:
         step("report")
+
+
+rule model_card:
+    input:
+        at("stage3/manifest.json"),
+        at("report/report.html"),
+    output:
+        at("stage3/README.md"),
+    params:
+        command=f"{shlex.quote(sys.executable)} {HERE / 'model_card.py'} {RUN} {scale}",
+    shell:
+        "{params.command}"

@@ -5,6 +5,7 @@ rule world:
         at("world-{split}/captions.parquet"),
         at("world-{split}/prompts.parquet"),
         at("world-{split}/questions/questions.parquet"),
+        at("world-{split}/dialogues/dialogues.parquet"),
     params:
         command=lambda wildcards: (
             f"datagen world --out {at('world-')}{wildcards.split} --split {wildcards.split}"

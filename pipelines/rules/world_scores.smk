@@ -47,3 +47,35 @@ rule questions_answered:
         ),
     shell:
         step("scores-{model}/asked-{split}")
+
+
+SCORES = [
+    at(f"scores-stage3/{what}-{split}/summary.json")
+    for split in ("validation", "withheld")
+    for what in ("read", "asked")
+]
+
+
+rule report:
+    input:
+        SCORES,
+    output:
+        at("report/report.html"),
+        at("report/report.md"),
+    params:
+        command="vargpt-eval report " + " ".join(str(Path(path).parent) for path in SCORES)
+        + f" --out {at('report')}",
+    shell:
+        step("report")
+
+
+rule model_card:
+    input:
+        SCORES,
+        at("stage3/manifest.json"),
+    output:
+        at("stage3/README.md"),
+    params:
+        command=f"{shlex.quote(sys.executable)} {HERE / 'model_card.py'} {RUN} {scale}",
+    shell:
+        "{params.command}"

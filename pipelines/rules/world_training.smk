@@ -1,6 +1,12 @@
 # Image tokenizer, codes, stand-ins of the pretrained parts, the three stages.
 
 WORLD = at("world-train")
+ASKING = ("questions", "dialogues")  # tables beside the pictures; other rows are builds
+
+
+def sizes():
+    """`--set-model` options of the image tokenizer."""
+    return " ".join(f"--set-model {key}={value}" for key, value in config["set_model"].items())
 
 
 rule image_tokenizer:
@@ -9,7 +15,7 @@ rule image_tokenizer:
     output:
         at("image-tokenizer/manifest.json"),
     params:
-        command=f"vargpt train image-tokenizer --preset {config['preset']}"
+        command=f"vargpt train image-tokenizer --preset tiny {sizes()}"
         f" --data {WORLD}/captions.parquet --image-root {WORLD} --out {at('image-tokenizer')}"
         f" {settings('image_tokenizer')}",
     shell:
@@ -65,7 +71,7 @@ rule stage:
         lambda wildcards: [
             at(f"data-{source.partition(':')[0]}/manifest.json")
             for source in config["data"][int(wildcards.number)]
-            if source.partition(":")[0] != "questions"
+            if source.partition(":")[0] not in ASKING
         ],
     output:
         at("stage{number}/manifest.json"),
@@ -87,6 +93,6 @@ def sources(listed):
     found = []
     for source in listed:
         name, colon, weight = source.partition(":")
-        folder = f"{WORLD}/questions" if name == "questions" else at(f"data-{name}")
+        folder = f"{WORLD}/{name}" if name in ASKING else at(f"data-{name}")
         found.append(f"--data {folder}{colon}{weight}")
     return " ".join(found)

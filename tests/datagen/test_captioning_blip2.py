@@ -45,12 +45,12 @@ def captions_of(folder: Path, pixels: np.ndarray, preset: Any = "vl-enriched", *
     return Captioner(folder, PRESETS[preset], **options).captions(pixels)
 
 
-def loaded(folder: Path):
+def loaded(folder: Path) -> tuple[Any, Any]:
+    """Model and processor, as anybody loads them."""
     from transformers import Blip2ForConditionalGeneration, Blip2Processor
 
-    return Blip2ForConditionalGeneration.from_pretrained(folder), Blip2Processor.from_pretrained(
-        folder, backend="pil"
-    )
+    processor = Blip2Processor.from_pretrained(folder, backend="pil")
+    return Blip2ForConditionalGeneration.from_pretrained(folder), processor
 
 
 def test_pixel_values_are_those_of_the_processor(folder: Path, pictures, pixels: np.ndarray):

@@ -38,7 +38,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def configured(images: Path, out: Path, model: Path, **options: Any) -> CaptionConfig:
-    usual = {"rows_per_shard": 10, "batch_size": 4, "decoders": 1}
+    usual: dict[str, Any] = {"rows_per_shard": 10, "batch_size": 4, "decoders": 1}
     return CaptionConfig(images=images, out=out, model=str(model), **(usual | options))
 
 

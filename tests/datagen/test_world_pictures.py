@@ -131,6 +131,19 @@ def test_held_out_scenes_of_one_object_with_full_captions_and_their_questions(tm
     assert asked[0].messages[1].content == scene_at(indices[0]).background
 
 
+def test_a_dialogue_asks_everything_about_its_picture_and_each_begins_elsewhere(tmp_path: Path):
+    draw_world(tmp_path, 3, 32, Lines(), num_objects=1, questions=True)
+    asked = list(INSTRUCT.records(tmp_path / "questions" / "questions.parquet"))
+    dialogues = list(INSTRUCT.records(tmp_path / "dialogues" / "dialogues.parquet"))
+    assert [len(row.messages) for row in dialogues] == [14, 14, 14]
+    for place, row in enumerate(dialogues):
+        mine = asked[7 * place : 7 * place + 7]
+        assert row.messages[:2] == mine[place].messages
+        answers = [each.messages[1].content for each in (*mine[place:], *mine[:place])]
+        assert [each.content for each in row.messages[1::2]] == answers
+        assert "".join(each.content for each in row.messages).count("<image>") == 1
+
+
 def test_requests_to_draw_withheld_scenes_name_them_in_templates_that_training_lacks(
     tmp_path: Path,
 ):

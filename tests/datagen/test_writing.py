@@ -14,9 +14,9 @@ from vargpt_datagen.endpoint.gate import Gate
 from vargpt_datagen.journal import Journal
 from vargpt_datagen.plan import Plan, PlanConfig
 from vargpt_datagen.pools import shipped_seeds, shipped_shot_pairs
-from vargpt_datagen.reply import Reply, Writer
+from vargpt_datagen.reply import MAX_ATTEMPTS, Reply, Writer
 from vargpt_datagen.request import Pools, RequestWriter
-from vargpt_datagen.writing import MAX_ATTEMPTS, RowWriting, Written, in_turn
+from vargpt_datagen.writing import RowWriting, Written, in_turn
 from vargpt_schema import UserError
 
 ROWS = 60

@@ -9,11 +9,13 @@ from typing import NamedTuple
 
 from vargpt_datagen.endpoint.address import Endpoint, read_key
 from vargpt_datagen.endpoint.key import Key
+from vargpt_datagen.engines import Engine
 from vargpt_datagen.folder import BuildFolder
 from vargpt_datagen.journal import Journal, JournalUsage
 from vargpt_datagen.offline import OfflineWriter
 from vargpt_datagen.plan import Plan
 from vargpt_datagen.progress import Progress, progress
+from vargpt_datagen.ray_calls.journals import take_over_callers
 from vargpt_datagen.reply import NoCalls, Writer
 from vargpt_datagen.request import MAX_OUTPUT_TOKENS, RequestWriter
 from vargpt_datagen.writer_config import WriterConfig
@@ -33,6 +35,8 @@ class RowsToWrite(NamedTuple):
     num_rows: int
     endpoint: Endpoint | None  # None: the offline writer
     config: WriterConfig
+    engine: Engine = "local"
+    num_callers: int | None = None  # of Ray; None: one for each of its machines
 
 
 class Asked(NamedTuple):
@@ -51,7 +55,9 @@ def asked_rows(rows: RowsToWrite, folder: BuildFolder, *, calls: bool = True) ->
     """
     with _journal(folder, is_paid=rows.endpoint is not None) as journal:
         with progress("rows") as show:
-            if rows.endpoint is None:
+            if rows.engine == "ray" and calls:
+                written = asyncio.run(_over_ray(rows, folder, journal, show))
+            elif rows.endpoint is None:
                 writing = _writing(rows, OfflineWriter(), journal, in_turn, _shown(rows, show))
                 written = asyncio.run(writing.write(rows.num_rows))
             elif not calls:
@@ -75,6 +81,7 @@ def _journal(folder: BuildFolder, *, is_paid: bool) -> Iterator[Journal]:
             journal.take_over(REPLIES.records(folder.replies))
         if is_paid:
             journal.forget_lone_refusals()
+        take_over_callers(journal, folder.work_dir)
         yield journal
     finally:
         journal.close()
@@ -86,31 +93,65 @@ async def _from_endpoint(
     from vargpt_datagen.endpoint.dispatch import dispatch  # brings the HTTP client along
     from vargpt_datagen.endpoint.session import endpoint_session
 
-    variable = rows.config.key_env or endpoint.default_key_env
-    by = f"with the key of {variable}" if key else "without a key"
-    print(f"text by {endpoint.model} at {endpoint.url}, {by}", file=sys.stderr, flush=True)
+    _tell_who_writes(rows, endpoint, key)
     session_of = partial(endpoint_session, max_output_tokens=MAX_OUTPUT_TOKENS)
     async with session_of(endpoint, key, rows.config, journal) as session:
         drive = partial(dispatch, gate=session.gate)
         on_progress = _shown(rows, show, session.note)
         writing = _writing(rows, session.writer, journal, drive, on_progress)
 
-        async def keep_showing() -> None:
-            while True:  # also while nothing arrives
-                await asyncio.sleep(_SECONDS_BETWEEN_NOTES)
-                on_progress(writing.tally)
-
-        showing = asyncio.create_task(keep_showing())
+        showing = asyncio.create_task(_keep_showing(writing, on_progress))
         try:
             return await writing.write(rows.num_rows)
         finally:
             showing.cancel()
-            if session.budget and session.budget.uncertain_usd:
-                print(
-                    f"{session.budget.uncertain_usd:.4f} USD at most for requests that may have "
-                    "been billed and brought no reply",
-                    file=sys.stderr,
-                )
+            _tell_uncertain(session.budget.uncertain_usd if session.budget else 0.0)
+
+
+async def _over_ray(
+    rows: RowsToWrite, folder: BuildFolder, journal: Journal, show: Progress
+) -> Written:
+    from vargpt_datagen.endpoint.session import refuse_uncounted
+    from vargpt_datagen.ray_calls.driver import CallsConfig, RayCalls
+    from vargpt_datagen.ray_cluster import ray_cluster
+
+    if rows.endpoint:
+        refuse_uncounted(journal, rows.config)
+        # Every caller reads it again, from the environment of its own machine.
+        _tell_who_writes(rows, rows.endpoint, read_key(rows.endpoint, rows.config.key_env))
+    with ray_cluster() as cluster:
+        num_callers = rows.num_callers or cluster.num_nodes
+        config = CallsConfig(rows.endpoint, rows.config, num_callers)
+        calls = RayCalls(config, folder, journal)
+        on_progress = _shown(rows, show, lambda *_: calls.note())
+        writing = _writing(rows, calls.arrived, journal, calls.drive, on_progress)
+        showing = asyncio.create_task(_keep_showing(writing, on_progress))
+        try:
+            return await writing.write(rows.num_rows)
+        finally:
+            showing.cancel()
+            await calls.close()
+            _tell_uncertain(calls.uncertain_usd)
+
+
+def _tell_who_writes(rows: RowsToWrite, endpoint: Endpoint, key: Key | None) -> None:
+    variable = rows.config.key_env or endpoint.default_key_env
+    by = f"with the key of {variable}" if key else "without a key"
+    print(f"text by {endpoint.model} at {endpoint.url}, {by}", file=sys.stderr, flush=True)
+
+
+def _tell_uncertain(usd: float) -> None:
+    if usd:
+        print(
+            f"{usd:.4f} USD at most for requests that may have been billed and brought no reply",
+            file=sys.stderr,
+        )
+
+
+async def _keep_showing(writing: RowWriting, on_progress: Callable[[Tally], None]) -> None:
+    while True:  # also while nothing arrives
+        await asyncio.sleep(_SECONDS_BETWEEN_NOTES)
+        on_progress(writing.tally)
 
 
 def _writing(

@@ -20,6 +20,7 @@ from vargpt_datagen.caption_source import CaptionSource
 from vargpt_datagen.card import card_text
 from vargpt_datagen.dry_run import dry_run_text
 from vargpt_datagen.endpoint.address import Endpoint, read_key
+from vargpt_datagen.engines import Engine, expect_engine
 from vargpt_datagen.folder import BuildFolder, disk_faults_are_said, write_text
 from vargpt_datagen.manifest import FORMAT, command_line, read_manifest, sorted_counts, versions
 from vargpt_datagen.plan import NUM_SHOTS, PLAN_VERSION, Plan, PlanConfig, reserve_size
@@ -46,6 +47,8 @@ class Build130kConfig:
     seeds: Path | None = None  # a `seeds` table; None: the shipped pools
     shots: Shots = "pairs"
     shot_sets: int | None = None  # None: random shots for every row
+    engine: Engine = "local"
+    workers: int | None = None  # callers of Ray; None: one for each machine
     work_dir: Path | None = None  # journal and lock; None: OUT/.work
     writer: WriterConfig = field(default_factory=WriterConfig)
 
@@ -97,7 +100,15 @@ def build_130k(config: Build130kConfig) -> Built:
 def _build(
     config: Build130kConfig, inputs: Inputs, folder: BuildFolder, identity: dict[str, Any]
 ) -> Built:
-    rows = RowsToWrite(inputs.plan, inputs.requests, config.rows, inputs.endpoint, config.writer)
+    rows = RowsToWrite(
+        inputs.plan,
+        inputs.requests,
+        config.rows,
+        inputs.endpoint,
+        config.writer,
+        config.engine,
+        config.workers,
+    )
     with asked_rows(rows, folder) as asked:
         return publish_130k(inputs, folder, identity, asked)
 
@@ -134,6 +145,7 @@ def open_inputs(config: Build130kConfig) -> Inputs:
     """Captions, pools, plan and request writer of a configuration."""
     if config.rows < 1:
         raise UserError(f"--rows {config.rows}: at least 1 was expected. Give the rows to build.")
+    expect_engine(config.engine, config.workers)
     endpoint = endpoint_for(config.writer)
     if config.image_root is not None:
         expect_image_root(config.image_root)

@@ -52,6 +52,12 @@ def build_130k(
             help="This many fixed sets of shots, for prefix caches.", show_default="random shots"
         ),
     ] = None,
+    engine: Annotated[
+        Literal["local", "ray"], typer.Option(help="This process, or callers on a Ray cluster.")
+    ] = "local",
+    workers: Annotated[
+        int | None, typer.Option(help="Callers of Ray.", show_default="one a machine")
+    ] = None,
     work_dir: Annotated[
         Path | None,
         typer.Option(help="Local folder for journal and lock.", show_default="OUT/.work"),
@@ -104,6 +110,8 @@ def build_130k(
         seeds=seeds,
         shots=shots,
         shot_sets=shot_sets,
+        engine=engine,
+        workers=workers,
         work_dir=work_dir,
         writer=WriterConfig(
             name=writer,

@@ -30,7 +30,10 @@ def world(
         bool, typer.Option("--full-captions", help="Only scenes whose caption names everything.")
     ] = False,
     questions: Annotated[
-        bool, typer.Option("--questions", help="Also write OUT/questions, with answers.")
+        bool,
+        typer.Option(
+            "--questions", help="Also write OUT/questions and OUT/dialogues, with answers."
+        ),
     ] = False,
     prompts: Annotated[
         bool, typer.Option("--prompts", help="Also write OUT/prompts.parquet: requests to draw.")

@@ -8,9 +8,13 @@ from vargpt_schema import UserError
 Engine = Literal["local", "ray"]
 
 
-def expect_ray() -> None:
-    """UserError where Ray is not installed."""
-    if find_spec("ray") is None:
+def expect_engine(engine: Engine, workers: int | None) -> None:
+    """UserError for workers that cannot be, and where Ray is asked for and not installed."""
+    if workers is not None and workers < 1:
+        raise UserError(f"--workers {workers}: at least 1 was expected. Raise it.")
+    if workers is not None and engine == "local":
+        raise UserError("--workers: an option of --engine ray. Add that, or leave it out.")
+    if engine == "ray" and find_spec("ray") is None:
         raise UserError(
             "--engine ray: the package ray is missing. Install the extra: pip install "
             "'vargpt-datagen[ray]', or in this repository uv sync --package vargpt-datagen "

@@ -1,6 +1,7 @@
 """What a writer answers, and the reading of its text as a prompt and an answer."""
 
 import json
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, Protocol
 
 
@@ -78,6 +79,40 @@ def read_pair(reply: Reply) -> Pair | Unusable:
     if not _is_unicode(prompt + answer):
         return Unusable("malformed_json", "half of a surrogate pair, which is no character")
     return Pair(prompt, answer)
+
+
+MAX_ATTEMPTS = 3  # replies to one request before an unusable one becomes a reject
+
+
+class Judgeable(NamedTuple):
+    """The last reply to a request, and what it holds."""
+
+    reply: Reply
+    found: Pair | Unusable
+    attempts: int
+
+
+async def last_reply(known: Sequence[Reply], ask: Callable[[int], Awaitable[Reply]]) -> Judgeable:
+    """Known replies, then those asked for by the number of their attempt.
+
+    Ends with the first that holds a pair or is final, or when there have been enough.
+    """
+    attempt = 0
+    while True:
+        attempt += 1
+        reply = known[attempt - 1] if attempt <= len(known) else await ask(attempt)
+        found = read_pair(reply)
+        if isinstance(found, Pair) or found.is_final or attempt == MAX_ATTEMPTS:
+            return Judgeable(reply, found, attempt)
+
+
+def is_answered(known: Sequence[Reply]) -> bool:
+    """Whether known replies are enough to judge a request."""
+    for reply in known[:MAX_ATTEMPTS]:
+        found = read_pair(reply)
+        if isinstance(found, Pair) or found.is_final:
+            return True
+    return len(known) >= MAX_ATTEMPTS
 
 
 def _is_unicode(text: str) -> bool:

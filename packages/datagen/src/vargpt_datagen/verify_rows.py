@@ -9,7 +9,7 @@ import pyarrow as pa
 from vargpt_datagen.checks import Candidate, first_fault, normalise, normalise_answer
 from vargpt_datagen.plan import NUM_SHOTS
 from vargpt_datagen.pools import shipped_seeds, shipped_shot_pairs
-from vargpt_datagen.writing import MAX_ATTEMPTS
+from vargpt_datagen.reply import MAX_ATTEMPTS
 from vargpt_schema import IMAGE_GEN, INSTRUCT, SEED_KINDS, Message, RowFault, sample_id_of
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")

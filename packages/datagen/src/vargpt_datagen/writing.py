@@ -11,11 +11,10 @@ from vargpt_datagen.journal import Journal
 from vargpt_datagen.judging import Accepted, Answered, Rejected, judge
 from vargpt_datagen.plan import Plan
 from vargpt_datagen.printable import printable
-from vargpt_datagen.reply import NotAskedError, Pair, Reply, Writer, read_pair
+from vargpt_datagen.reply import NotAskedError, Reply, Writer, last_reply
 from vargpt_datagen.request import Request, RequestWriter
 from vargpt_schema import UserError
 
-MAX_ATTEMPTS = 3  # replies to one request before an unusable one becomes a reject
 # Requests are rendered, and answers judged, so many at a time: each step then finds its code and
 # tables in the processor's cache, which saves about a quarter of the time of a row.
 _BATCH = 64
@@ -191,26 +190,17 @@ class RowWriting:
     async def _answer(self, position: int, request: Request, *, look_up: bool) -> Answered:
         """The step: one request to a reply that holds a pair, or to its last attempt."""
         known = self._journal.replies(request.sha256) if look_up else []
-        attempt = 0
-        while True:
-            attempt += 1
-            self._num_started += attempt == len(known) + 1
-            reply = await self._reply(request, attempt, known)
-            found = read_pair(reply)
-            if isinstance(found, Pair) or found.is_final or attempt == MAX_ATTEMPTS:
-                was_asked = attempt > len(known)
-                return Answered(position, request, reply, found, attempt, was_asked)
 
-    async def _reply(self, request: Request, attempt: int, known: Sequence[Reply]) -> Reply:
-        """The journal's reply where it has one, else a new one, noted before it is used."""
-        if attempt <= len(known):
-            reply = known[attempt - 1]
-            self.tally.replayed += 1
-        else:
+        async def ask(attempt: int) -> Reply:
+            self._num_started += attempt == len(known) + 1
             reply = await self._writer.complete(request.body)
-            self._journal.add(request.sha256, attempt, reply)
+            self._journal.add(request.sha256, attempt, reply)  # before it is used
             self.tally.asked += 1
-        return reply
+            return reply
+
+        reply, found, attempts = await last_reply(known, ask)
+        self.tally.replayed += min(attempts, len(known))
+        return Answered(position, request, reply, found, attempts, attempts > len(known))
 
     def _next_spares(self, used: int, wanted: int) -> list[int]:
         try:

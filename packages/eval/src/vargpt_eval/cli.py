@@ -1,21 +1,22 @@
 """The `vargpt-eval` command. Heavy imports wait until a command runs, so `--help` stays quick."""
 
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vargpt_eval.cli_gen_metrics import gen_metrics
 from vargpt_eval.cli_run import run
 from vargpt_eval.cli_stats import stats
 from vargpt_eval.config_file import ConfigFile
+from vargpt_eval.progress_lines import lines_on_stderr
 from vargpt_schema.errors import UserError
 
 if TYPE_CHECKING:
     from vargpt_eval.compare import TaskComparison
 
+_GEN = "--generations ./drawn --ref ./images --out ./run"
 _RUN = "--model ./tiny --tasks world_questions --data ./images --out ./run"
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 app.add_typer(stats, name="stats")
 app.command(epilog=f"Example: vargpt-eval run {_RUN}")(run)
+app.command("gen-metrics", epilog=f"Example: vargpt-eval gen-metrics {_GEN}")(gen_metrics)
 
 
 @app.callback()
@@ -45,7 +47,7 @@ def world(
     """Score drawings of the sample world exactly: does each show what its prompt names?"""
     from vargpt_eval.world import score_world
 
-    score = score_world(generations, prompts, out, _lines_on_stderr("world"))
+    score = score_world(generations, prompts, out, lines_on_stderr("world"))
     typer.echo(
         f"{score.num_right:,} of {score.num_drawings:,} drawings right, "
         f"{score.num_unreadable:,} unreadable, {score.num_missing:,} missing -> {score.summary}"
@@ -70,7 +72,7 @@ def score(
     """Score stored answers of a benchmark, with intervals; needs no model."""
     from vargpt_eval.score import score_answers, score_line
 
-    progress = _lines_on_stderr("score")
+    progress = lines_on_stderr("score")
     done = score_answers(answers, task, out, progress, profile=profile, items=items)
     typer.echo(score_line(done))
 
@@ -118,17 +120,6 @@ def _comparison_line(one: "TaskComparison") -> str:
         f"{scale * one.delta:+,.2f} ({interval}), swap p {one.swap_p:.3g}{mcnemar}; "
         f"{one.num_shared:,} shared items"
     )
-
-
-def _lines_on_stderr(what: str) -> Callable[[int, int], None]:
-    started = time.monotonic()
-
-    def show(done: int, total: int) -> None:
-        rate = max(done, 1) / max(time.monotonic() - started, 1e-6)
-        left_s = (total - done) / rate
-        typer.echo(f"{what}: {done:,}/{total:,}, {rate:,.0f}/s, ETA {left_s:,.0f} s", err=True)
-
-    return show
 
 
 def main() -> None:

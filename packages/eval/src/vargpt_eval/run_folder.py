@@ -23,11 +23,11 @@ class RunFolder(NamedTuple):
 
     def summary(self) -> dict[str, Any]:
         """Task to its figures; empty before the first."""
-        return _read_object(self.summary_path)
+        return read_object(self.summary_path)
 
     def run(self) -> dict[str, Any]:
         """What was scored, by whose rules; empty before the first task."""
-        return _read_object(self.path / RUN)
+        return read_object(self.path / RUN)
 
     def write_run(self, run: Mapping[str, Any]) -> None:
         write_json(self.path / RUN, run)
@@ -65,7 +65,8 @@ def write_text(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _read_object(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object; empty where there is no file. UserError for anything else."""
     try:
         content = json.loads(path.read_text("utf-8")) if path.exists() else {}
     except (ValueError, OSError) as error:

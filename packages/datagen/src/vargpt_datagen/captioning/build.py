@@ -27,7 +27,7 @@ from vargpt_datagen.captioning.presets import PRESETS, PresetName
 from vargpt_datagen.captioning.publishing import SET, publish_captions, shard_counts
 from vargpt_datagen.captioning.shards import Job, Shard, ShardCaptions, write_shard
 from vargpt_datagen.captioning.verifying import caption_folder_faults
-from vargpt_datagen.engines import Engine, expect_ray
+from vargpt_datagen.engines import Engine, expect_engine
 from vargpt_datagen.folder import BuildFolder, disk_faults_are_said
 from vargpt_datagen.manifest import command_line, read_manifest
 from vargpt_datagen.progress import progress
@@ -157,19 +157,15 @@ def _expect_possible(config: CaptionConfig) -> None:
         "--batch-size": config.batch_size,
         "--rows-per-shard": config.rows_per_shard,
         "--decoders": config.decoders,
-        "--workers": config.workers,
     }
     for option, count in counts.items():
         if count is not None and count < 1:
             raise UserError(f"{option} {count}: at least 1 was expected. Raise it.")
-    if config.workers is not None and config.engine == "local":
-        raise UserError("--workers: an option of --engine ray. Add that, or leave it out.")
-    if config.engine == "ray":
-        if config.part is not None:
-            raise UserError(
-                "--part: Ray shares out the shards by itself. Leave --part or --engine ray out."
-            )
-        expect_ray()
+    expect_engine(config.engine, config.workers)
+    if config.engine == "ray" and config.part is not None:
+        raise UserError(
+            "--part: Ray shares out the shards by itself. Leave --part or --engine ray out."
+        )
     for package in ("torch", "transformers"):
         if find_spec(package) is None:
             raise UserError(

@@ -5,7 +5,7 @@ is noted in the journal beforehand, so that a killed process cannot forget what 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from vargpt_datagen.endpoint.completion import Usage
 from vargpt_datagen.prices import Tariff, now_utc
@@ -29,7 +29,10 @@ class Budget:
         cap_usd: float | None,
         earlier_usd: float,
         note_at_risk: Callable[[float], None],
+        borrow: Callable[[float], Awaitable[bool]] | None = None,
     ) -> None:
+        """With `borrow` the cap is a lease: asked for more, it says whether `lend` was called."""
+        self._borrow = borrow
         self._tariff = tariff
         self._cap_usd = cap_usd
         self._note_at_risk = note_at_risk
@@ -64,6 +67,8 @@ class Budget:
         while (
             self._cap_usd is not None and self.spent_usd + self.reserved_usd + usd > self._cap_usd
         ):
+            if self._borrow and await self._borrow(usd):
+                continue
             if self.reserved_usd == 0:
                 raise CapReachedError(
                     f"--max-usd {self._cap_usd:g}: {self.spent_usd:.4f} USD are spent, and the "
@@ -74,6 +79,20 @@ class Budget:
             await asyncio.shield(self._changed)
         self.reserved_usd += usd
         self._note()
+
+    def lend(self, usd: float) -> None:
+        """Raise the cap, which must be there."""
+        if self._cap_usd is None:
+            raise ValueError("a budget without a cap needs no lease")
+        self._cap_usd += usd
+
+    def give_back(self) -> float:
+        """Lower the cap to what is spent and reserved; what it was lowered by, in USD."""
+        if self._cap_usd is None:
+            return 0.0
+        unused_usd = max(self._cap_usd - self.spent_usd - self.reserved_usd, 0.0)
+        self._cap_usd -= unused_usd
+        return unused_usd
 
     def settle(self, reserved_usd: float, paid_usd: float) -> None:
         """End a reservation with what was paid."""

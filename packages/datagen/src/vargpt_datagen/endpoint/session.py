@@ -4,7 +4,7 @@ import asyncio
 import gc
 import resource
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from vargpt_datagen.endpoint.address import Endpoint
@@ -58,15 +58,14 @@ async def endpoint_session(
     journal: Journal,
     *,
     max_output_tokens: int,
+    borrow: Callable[[float], Awaitable[bool]] | None = None,
 ) -> AsyncIterator[Session]:
-    """Open a run; at its end what stays uncertain about money is noted in the journal."""
-    num_unpriced = journal.usage().num_unpriced
-    if config.max_usd is not None and num_unpriced:
-        raise UserError(
-            f"--max-usd {config.max_usd:g}: {num_unpriced:,} replies of this folder came while no "
-            "price was known, so what they cost cannot be counted. Leave --max-usd out, or begin "
-            "in a new folder with --price from the first run on."
-        )
+    """Open a run; at its end what stays uncertain about money is noted in the journal.
+
+    With `borrow` the session begins without money and has what it is lent, up to the cap that
+    others keep.
+    """
+    refuse_uncounted(journal, config)
     in_flight = _affordable_in_flight(config.in_flight)
     # With a cap, what a reply really costs is seen on a few of them first.
     gate = Gate(in_flight, probes=config.max_usd is not None)
@@ -74,9 +73,10 @@ async def endpoint_session(
     if endpoint.tariff:
         budget = Budget(
             endpoint.tariff,
-            cap_usd=config.max_usd,
-            earlier_usd=journal.spent_usd(),
+            cap_usd=0.0 if borrow and config.max_usd is not None else config.max_usd,
+            earlier_usd=0.0 if borrow else journal.spent_usd(),
             note_at_risk=journal.note_at_risk,
+            borrow=borrow,
         )
     client = Client(endpoint, key, in_flight=in_flight, reply_timeout_s=config.reply_timeout_s)
     writer = EndpointWriter(
@@ -96,6 +96,17 @@ async def endpoint_session(
                 budget.close()
         finally:
             await asyncio.shield(client.close())
+
+
+def refuse_uncounted(journal: Journal, config: WriterConfig) -> None:
+    """UserError for a cap on a folder with replies whose cost nobody knows."""
+    num_unpriced = journal.usage().num_unpriced
+    if config.max_usd is not None and num_unpriced:
+        raise UserError(
+            f"--max-usd {config.max_usd:g}: {num_unpriced:,} replies of this folder came while no "
+            "price was known, so what they cost cannot be counted. Leave --max-usd out, or begin "
+            "in a new folder with --price from the first run on."
+        )
 
 
 def _affordable_in_flight(wanted: int) -> int:

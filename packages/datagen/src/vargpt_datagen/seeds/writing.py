@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from vargpt_datagen.journal import Journal
-from vargpt_datagen.reply import Reply, Unusable, Writer
+from vargpt_datagen.reply import MAX_ATTEMPTS, Reply, Unusable, Writer
 from vargpt_datagen.seeds.reading import read_texts
 from vargpt_datagen.seeds.request import BATCH_SIZE, SeedRequest, SeedRequests
 from vargpt_datagen.seeds.rules import normalise_seed, same_text, seed_fault
-from vargpt_datagen.writing import MAX_ATTEMPTS
 from vargpt_schema import SEED_KINDS
 from vargpt_schema.seeds import SeedKind
 

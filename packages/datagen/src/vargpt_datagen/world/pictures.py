@@ -14,6 +14,7 @@ from vargpt_datagen.world.drawing import MAX_SIZE_PX, MIN_SIZE_PX, png_bytes
 from vargpt_datagen.world.tables import (
     captions_table,
     chosen_indices,
+    dialogues_table,
     prompts_table,
     questions_table,
 )
@@ -51,7 +52,8 @@ def draw_world(
     """Draw the first scenes of a split into OUT/world/ and write OUT/captions.parquet.
 
     `num_objects` (1 or 2) and `full_captions` leave out other scenes; `questions` adds
-    OUT/questions/questions.parquet, an `instruct` table; `prompts` OUT/prompts.parquet, requests to
+    OUT/questions/questions.parquet and OUT/dialogues/dialogues.parquet, `instruct` tables of a row
+    a question and a row a picture; `prompts` OUT/prompts.parquet, requests to
     draw them as an `eval_prompts` table.
     UserError for rows or sizes that the world does not have.
     """
@@ -60,8 +62,12 @@ def draw_world(
     with disk_faults_are_said(out):
         CAPTIONS.write(captions_table(indices), out / "captions.parquet")
         if questions:
-            (out / "questions").mkdir(exist_ok=True)
-            INSTRUCT.write(questions_table(indices), out / "questions" / "questions.parquet")
+            for name, table in (
+                ("questions", questions_table(indices)),
+                ("dialogues", dialogues_table(indices)),
+            ):
+                (out / name).mkdir(exist_ok=True)
+                INSTRUCT.write(table, out / name / f"{name}.parquet")
         if prompts:
             EVAL_PROMPTS.write(prompts_table(indices), out / "prompts.parquet")
     return drawn

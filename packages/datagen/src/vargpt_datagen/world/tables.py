@@ -13,6 +13,7 @@ from vargpt_schema.conversation import Message
 from vargpt_schema.instruct import sample_id_of
 from vargpt_schema.world import (
     SPLITS,
+    Question,
     Split,
     caption_at,
     class_name,
@@ -68,7 +69,26 @@ def captions_table(indices: Sequence[int]) -> pa.Table:
 
 def questions_table(indices: Sequence[int]) -> pa.Table:
     """An `instruct` table with every question about these scenes, one a row."""
-    return INSTRUCT.from_records([row for index in indices for row in _question_rows(index)])
+    return INSTRUCT.from_records(
+        [
+            _asked(index, f"world/{each.kind}", [each])
+            for index in indices
+            for each in questions_at(index)
+        ]
+    )
+
+
+def dialogues_table(indices: Sequence[int]) -> pa.Table:
+    """An `instruct` table with all questions about a scene in one conversation, as LLaVA has them.
+
+    Each conversation begins with another of them, in turn.
+    """
+    rows = []
+    for place, index in enumerate(indices):
+        questions = questions_at(index)
+        first = place % len(questions)
+        rows.append(_asked(index, "world", [*questions[first:], *questions[:first]]))
+    return INSTRUCT.from_records(rows)
 
 
 def prompts_table(indices: Sequence[int]) -> pa.Table:
@@ -85,35 +105,35 @@ def prompts_table(indices: Sequence[int]) -> pa.Table:
     return prompt_rows(captions, planned.prompts, planned.template_ids, "world", split=split)
 
 
-def _question_rows(index: int) -> Iterator[InstructRecord]:
+def _asked(index: int, source: str, questions: Sequence[Question]) -> InstructRecord:
+    """Picture and the wish for short answers are said once, in the first turn."""
     images = (image_path(index),)
-    for question in questions_at(index):
-        messages = (
-            Message("user", f"<image>\n{question.question.capitalize()}\n{SHORT_ANSWER}"),
-            Message("assistant", question.answer),
-        )
-        source = f"world/{question.kind}"
-        yield InstructRecord(
-            sample_id=sample_id_of(source, image_id(index), images, messages),
-            messages=messages,
-            images=images,
-            task="understanding",
-            caption=None,
-            image_id=image_id(index),
-            label=label_at(index),
-            wnid=None,
-            source=source,
-            method="template",
-            prompt_seed_id=None,
-            caption_seed_id=None,
-            answer_seed_id=None,
-            prompt_template_id=None,
-            answer_template_id=None,
-            shot_ids=(),
-            generator=None,
-            request_sha256=None,
-            attempts=None,
-        )
+    texts = [text for each in questions for text in (each.question.capitalize(), each.answer)]
+    texts[0] = f"<image>\n{texts[0]}\n{SHORT_ANSWER}"
+    messages = tuple(
+        Message(("user", "assistant")[place % 2], text) for place, text in enumerate(texts)
+    )
+    return InstructRecord(
+        sample_id=sample_id_of(source, image_id(index), images, messages),
+        messages=messages,
+        images=images,
+        task="understanding",
+        caption=None,
+        image_id=image_id(index),
+        label=label_at(index),
+        wnid=None,
+        source=source,
+        method="template",
+        prompt_seed_id=None,
+        caption_seed_id=None,
+        answer_seed_id=None,
+        prompt_template_id=None,
+        answer_template_id=None,
+        shot_ids=(),
+        generator=None,
+        request_sha256=None,
+        attempts=None,
+    )
 
 
 def _matching(indices: range, num_objects: int | None, full_captions: bool) -> Iterator[int]:

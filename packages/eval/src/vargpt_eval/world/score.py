@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from vargpt_eval.report.drawn_examples import write_drawn_examples
 from vargpt_eval.run_folder import RunFolder
 from vargpt_eval.scored_sample import sha256_of
 from vargpt_eval.world.checker import seen_scene
@@ -50,6 +51,7 @@ def score_world(generations: Path, prompts: Path, out: Path, progress: Progress)
     for stale in set(folder.glob("*.parquet")) - set(files):
         stale.unlink()
     summary = summary_of([_judged(sample) for sample in samples])
+    write_drawn_examples(out, TASK, generations)
     path = RunFolder(out).set_task(TASK, summary)
     num_right = sum(sample.score == 1.0 for sample in samples)
     return WorldScore(

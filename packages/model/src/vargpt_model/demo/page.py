@@ -24,16 +24,16 @@ THEME = Default(
     font_mono=["ui-monospace", "monospace"],
 )
 CSS = """
-.gradio-container { max-width: 1200px !important; margin: 0 auto; }
-#title h1 { font-size: 1.4rem; font-weight: 600; margin: 0; }
-#title p { color: var(--body-text-color-subdued); margin: 0; overflow-wrap: anywhere; }
-#conversation .bot img { width: 256px; max-width: 100%; image-rendering: pixelated; }
+.gradio-container { width: 100%; max-width: 1200px !important; margin: 0 auto; }
+#title h1 { font-size: 1.4rem; }
+#conversation .bot img { width: 256px; height: auto; max-width: 100%; object-fit: contain;
+                         image-rendering: pixelated; }
 #conversation .user img { max-height: 192px; width: auto; }
+#conversation .image-container { width: fit-content; }
+#conversation [aria-label="Share"] { display: none; }
 #conversation .message-content { overflow-wrap: anywhere; white-space: pre-wrap; }
 #drawn img { image-rendering: pixelated; }
-#notice p { margin: 0; padding: 0.5rem 0.75rem; border-radius: 0.5rem;
-            background: var(--background-fill-secondary); overflow-wrap: anywhere;
-            border: 1px solid var(--border-color-primary); }
+#drawn .grid-wrap { padding-top: 2rem; }
 """
 
 
@@ -45,12 +45,12 @@ def build_page(talk: Talk, name: str, options: GenerationOptions) -> gr.Blocks:
         title="VARGPT", analytics_enabled=False, fill_width=True, delete_cache=(DAY_S, DAY_S)
     ) as page:
         session = gr.State(Session, time_to_live=DAY_S)
-        gr.HTML(f"<h1>VARGPT</h1><p>{html.escape(name)}</p>", elem_id="title")
+        gr.Markdown("# VARGPT", elem_id="title")
         with gr.Row():
             with gr.Column(scale=3, min_width=320):
                 conversation = gr.Chatbot(
                     elem_id="conversation",
-                    show_label=False,
+                    label=name,
                     height="62vh",
                     # Markdown would follow links and fetch pictures that a text names.
                     render_markdown=False,
@@ -59,7 +59,10 @@ def build_page(talk: Talk, name: str, options: GenerationOptions) -> gr.Blocks:
                     buttons=[],
                     feedback_options=None,
                 )
-                notice = gr.HTML(elem_id="notice", visible=False)
+                # No gr.HTML: it takes its value for a template and evaluates it.
+                notice = gr.Textbox(
+                    elem_id="notice", visible=False, interactive=False, container=False, max_lines=4
+                )
                 box = gr.MultimodalTextbox(
                     elem_id="box",
                     show_label=False,
@@ -158,7 +161,7 @@ def _messages(view: View) -> list[dict[str, Any]]:
     for turn in view.turns:
         asked: list[str | Path] = [*turn.attached, turn.words]
         messages.append({"role": "user", "content": [_content(part) for part in asked]})
-        answered = [_content(part) for part in turn.parts]
+        answered = [_content(part) for part in turn.parts if part != ""]
         if answered:
             messages.append({"role": "assistant", "content": answered})
     return messages
@@ -174,7 +177,7 @@ def _gallery(view: View) -> list[str]:
 
 
 def _notice(view: View) -> Any:
-    return gr.HTML(f'<p role="status">{html.escape(view.notice)}</p>', visible=bool(view.notice))
+    return gr.Textbox(view.notice, visible=bool(view.notice))
 
 
 def _box(view: View, *, is_first: bool) -> Any:

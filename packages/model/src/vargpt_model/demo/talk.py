@@ -4,7 +4,7 @@ import secrets
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
@@ -31,16 +31,16 @@ class ShownTurn:
     parts: tuple[str | Path, ...] = ()
 
 
-@dataclass(slots=True)
 class Session:
     """What one visitor said and saw. Holds no model, so that it can be copied and thrown away."""
 
-    # Part of a path that the page's addresses contain: others must not guess it.
-    name: str = field(default_factory=lambda: secrets.token_hex(16))
-    conversation: Conversation = field(default_factory=Conversation)
-    shown: list[ShownTurn] = field(default_factory=list)  # one for each turn of the conversation
-    drawn: list[Path] = field(default_factory=list)  # of all conversations, oldest first
-    live: LiveReply | None = None
+    def __init__(self) -> None:
+        # Part of a path that the page's addresses contain: others must not guess it.
+        self.name = secrets.token_hex(16)
+        self.conversation = Conversation()
+        self.shown: list[ShownTurn] = []  # one for each turn of the conversation
+        self.drawn: list[Path] = []  # of all conversations, oldest first
+        self.live: LiveReply | None = None
 
 
 @dataclass(frozen=True, slots=True)

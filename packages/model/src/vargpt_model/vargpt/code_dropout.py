@@ -1,4 +1,4 @@
-"""Code inputs left out in training, so that the text must be read. N images of l inputs."""
+"""Code inputs left out in training, so that the text is read where codes could be."""
 
 import torch
 from torch import Tensor

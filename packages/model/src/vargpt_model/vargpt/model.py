@@ -144,9 +144,10 @@ class VargptForConditionalGeneration(PreTrainedModel):
         embeds = self.get_input_embeddings()(input_ids)
         embeds = self._with_understood(embeds, input_ids, pixel_values, run_every_part)
         drawn = self._drawn(image_code_ids, code_dropout, run_every_part)
-        # Ranks that must agree call the LLM once each.
-        llm, is_code = self.language_model.model, self._is_code(input_ids)
-        prefix = 0 if run_every_part else frozen_columns(llm, embeds, is_code)
+        prefix = 0
+        if not run_every_part:  # ranks do the same, whatever their rows hold
+            is_code = self._is_code(input_ids)
+            prefix = frozen_columns(self.language_model.model, embeds, is_code)
         embeds = self._with_drawn(embeds, input_ids, image_code_ids, drawn)
         hidden = self.hidden_states(embeds, attention_mask, prefix)
         output = VargptOutput()

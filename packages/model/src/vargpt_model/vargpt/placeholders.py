@@ -1,4 +1,4 @@
-"""Rows of images at their placeholders. B rows of S positions, H LLM width."""
+"""Rows of images in the place of their placeholders: B rows of S positions, H LLM width."""
 
 from torch import Tensor
 
@@ -9,7 +9,7 @@ def scattered(embeds: Tensor, mask: Tensor, rows: Tensor) -> Tensor:
 
 
 def expect_count(mask: Tensor, count: int, each: int, placeholder: str, given: str) -> None:
-    """ValueError unless `mask` marks the positions of `count` images of `each` positions."""
+    """ValueError unless the placeholders are those of `count` images of `each` positions."""
     found = int(mask.sum())
     if found != count * each:
         raise ValueError(

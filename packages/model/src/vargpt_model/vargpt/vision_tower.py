@@ -1,4 +1,7 @@
-"""CLIP's vision model under the names of the official checkpoint. U images of P positions."""
+"""What sees the images to understand: CLIP's vision model, from transformers.
+
+U images of P patches.
+"""
 
 from torch import Tensor, nn
 from transformers import CLIPVisionModel

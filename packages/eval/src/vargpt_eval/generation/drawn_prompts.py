@@ -1,0 +1,70 @@
+"""What each drawn image was asked for: its instruction, and the bare caption behind it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from vargpt_eval.generation.image_sources import ImageEntry
+from vargpt_schema import EVAL_PROMPTS, EvalPromptRecord, UserError
+
+INSTRUCTION, CAPTION = "instruction", "caption"
+
+
+class DrawnPrompts(NamedTuple):
+    kinds: list[str]  # of texts that every image has
+    texts: list[list[str]]  # an image's, one a kind
+    num_missing: int  # prompts without an image
+    by_id: dict[str, EvalPromptRecord]  # empty without a file of prompts
+
+    def prompt_of(self, entry: ImageEntry) -> str:
+        if entry.prompt is not None:
+            return entry.prompt
+        return self.by_id[entry.prompt_id].prompt if entry.prompt_id in self.by_id else ""
+
+    def caption_of(self, entry: ImageEntry) -> str:
+        return self.by_id[entry.prompt_id].caption if entry.prompt_id in self.by_id else ""
+
+
+def texts_of(
+    entries: Sequence[ImageEntry], prompts: Path | None, *, allow_missing: bool
+) -> DrawnPrompts:
+    """Texts of all images; `prompts` is an `eval_prompts` table.
+
+    UserError for doubled prompt ids, images of unknown prompts, and prompts without an image
+    unless that is allowed.
+    """
+    if prompts is None:
+        if any(entry.prompt is None for entry in entries):
+            return DrawnPrompts([], [], 0, {})
+        return DrawnPrompts([INSTRUCTION], [[entry.prompt or ""] for entry in entries], 0, {})
+    by_id = _by_id(prompts)
+    unknown = next((one for one in entries if one.prompt_id not in by_id), None)
+    if unknown is not None:
+        raise UserError(
+            f"{prompts}: no prompt {unknown.prompt_id!r} found, which image {unknown.name} was "
+            "drawn for. Give the prompts that the images were drawn from."
+        )
+    drawn = {entry.prompt_id for entry in entries}
+    missing = [prompt_id for prompt_id in by_id if prompt_id not in drawn]
+    if missing and not allow_missing:
+        raise UserError(
+            f"{prompts}: {len(missing):,} of {len(by_id):,} prompts have no image, the first "
+            f"{missing[0]!r}; one each expected. Draw them, or count them with --allow-missing."
+        )
+    texts = [
+        [entry.prompt or by_id[entry.prompt_id].prompt, by_id[entry.prompt_id].caption]
+        for entry in entries
+    ]
+    return DrawnPrompts([INSTRUCTION, CAPTION], texts, len(missing), by_id)
+
+
+def _by_id(prompts: Path) -> dict[str, EvalPromptRecord]:
+    found: dict[str, EvalPromptRecord] = {}
+    for record in EVAL_PROMPTS.records(prompts):
+        if record.prompt_id in found:
+            raise UserError(
+                f"{prompts}: prompt_id {record.prompt_id!r} found twice, one row per prompt "
+                "expected. Build the prompts again."
+            )
+        found[record.prompt_id] = record
+    return found

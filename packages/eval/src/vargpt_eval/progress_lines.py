@@ -1,0 +1,25 @@
+"""Progress of a command on stderr: done, total, rate, time left."""
+
+import time
+from collections.abc import Callable
+
+import typer
+
+_SECONDS_BETWEEN_LINES = 2.0
+
+
+def lines_on_stderr(what: str) -> Callable[[int, int], None]:
+    """A line every two seconds at most, and the last."""
+    started = last_s = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        nonlocal last_s
+        now = time.monotonic()
+        if done < total and now - last_s < _SECONDS_BETWEEN_LINES:
+            return
+        last_s = now
+        rate = max(done, 1) / max(now - started, 1e-6)
+        left_s = (total - done) / rate
+        typer.echo(f"{what}: {done:,}/{total:,}, {rate:,.0f}/s, ETA {left_s:,.0f} s", err=True)
+
+    return show

@@ -1,0 +1,93 @@
+"""Some drawn images with their dialogue, kept small in the run's folder for the report.
+
+RUN/drawn/TASK.json     for each: what was asked, what the model said, its pictures as data
+"""
+
+import base64
+import io
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from vargpt_eval.generation.image_sources import decoded
+from vargpt_eval.run_folder import read_object, write_json
+from vargpt_schema import GENERATIONS, UserError
+
+NUM_EXAMPLES = 16
+_MAX_SIDE_PX = 160
+_MAX_CHARACTERS = 400
+
+
+class Part(NamedTuple):
+    """A stretch of text, or a picture as a data URI."""
+
+    text: str | None
+    picture: str | None
+
+
+class DrawnExample(NamedTuple):
+    prompt: str
+    parts: list[Part]
+
+
+def write_drawn_examples(out: Path, task: str, generations: Path) -> None:
+    """The same prompts for the same table; a source that is no `generations` table has none."""
+    try:
+        files = GENERATIONS.files(generations)
+        tables = [(file, GENERATIONS.read(file).to_pylist()) for file in files]
+    except UserError:
+        return
+    replies: dict[tuple[str, int], list[tuple[Path, dict[str, Any]]]] = defaultdict(list)
+    for file, rows in tables:
+        for row in rows:
+            replies[row["prompt_id"], row["seed"]].append((file, row))
+    keys = sorted(replies)
+    picks = np.sort(np.random.default_rng(0).permutation(len(keys))[:NUM_EXAMPLES])
+    examples = [_example(replies[keys[pick]]) for pick in picks]
+    write_json(_path(out, task), {"examples": examples})
+
+
+def read_drawn_examples(out: Path) -> list[DrawnExample]:
+    """Those of the first task that has some."""
+    for path in sorted((out / "drawn").glob("*.json")):
+        held = read_object(path).get("examples", [])
+        return [
+            DrawnExample(one["prompt"], [Part(**part) for part in one["parts"]]) for one in held
+        ]
+    return []
+
+
+def _path(out: Path, task: str) -> Path:
+    return out / "drawn" / f"{task}.json"
+
+
+def _example(parts: list[tuple[Path, dict[str, Any]]]) -> dict[str, Any]:
+    ordered = sorted(parts, key=lambda one: one[1]["part_index"])
+    return {
+        "prompt": _short(ordered[0][1]["prompt"]),
+        "parts": [_part(file, row)._asdict() for file, row in ordered],
+    }
+
+
+def _part(file: Path, row: dict[str, Any]) -> Part:
+    if row["kind"] != "image":
+        return Part(_short(row["text"] or ""), None)
+    folder = file.parent.resolve()
+    path = (folder / (row["image"] or "")).resolve()
+    if not path.is_relative_to(folder) or not path.is_file():
+        return Part("(picture missing)", None)
+    pixels = decoded(path.read_bytes(), path.name)
+    if pixels is None:
+        return Part("(picture cannot be read)", None)
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((_MAX_SIDE_PX, _MAX_SIDE_PX))
+    data = io.BytesIO()
+    picture.save(data, format="PNG", optimize=True)
+    return Part(None, f"data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}..."

@@ -1,0 +1,88 @@
+"""Writes a model card from what a run left: python model_card.py RUN SCALE
+
+Reads RUN/{base,stage1,stage2,stage3}/manifest.json and RUN/scores-stage3/*/summary.json; writes
+RUN/stage3/README.md. Every figure on the card comes from these files.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+FRONT = """---
+license: apache-2.0
+pipeline_tag: any-to-any
+tags: [vargpt, next-scale-prediction, {tag}]
+---
+
+# VARGPT, trained {where}
+
+{told}
+
+| stage | trained parameters | steps | rows a step | peak learning rate | rows of data |
+| --- | ---: | ---: | ---: | ---: | --- |
+"""
+WORLD = (
+    "Image tokenizer, vision tower, language model and visual decoder were **trained here on the "
+    "sample world** of drawn shapes, in place of the published parts; then stages 1, 2 and 3 of "
+    "arXiv 2501.12327 as the paper freezes them. It knows coloured shapes and nothing else."
+)
+PAPER = (
+    "Made from the published parts (LLaVA-1.5-7b, VAR-d30) with stages 1, 2 and 3 of arXiv "
+    "2501.12327."
+)
+
+
+def card(run: Path, scale: str) -> str:
+    """The card of one run."""
+    is_world = scale != "paper"
+    lines = [
+        FRONT.format(
+            tag="sample-world" if is_world else "imagenet",
+            where=f"on the sample world, scale {scale}" if is_world else "at full size",
+            told=WORLD if is_world else PAPER,
+        ).rstrip("\n")
+    ]
+    for stage in ("1", "2", "3"):
+        made = _read(run / f"stage{stage}" / "manifest.json")
+        config = made["config"]
+        rows = ", ".join(f"{each['path']} {each['rows']:,}" for each in made["data"])
+        lines.append(
+            f"| {stage} | {made['num_trained_parameters']:,} | {config['num_steps']:,} | "
+            f"{config['batch_size']} | {config['peak_lr']:g} | {rows} |"
+        )
+    lines += ["", "## Scores", "", "| what | right | 95 % interval | of |", "| --- | ---: | --- | ---: |"]
+    lines += list(_scores(run / "scores-stage3"))
+    manifest = _read(run / "stage3" / "manifest.json")
+    versions = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
+    lines += ["", f"Weights sha256 `{manifest['model_sha256']}`; {versions}."]
+    if is_world:
+        lines += ["", "No figure here can be set beside the paper's: its images are not these."]
+    return "\n".join(lines) + "\n"
+
+
+def _scores(folder: Path):
+    for path in sorted(folder.glob("*/summary.json")):
+        summary, split = _read(path), path.parent.name.rpartition("-")[2]
+        if "world" in summary:
+            found = summary["world"]
+            yield _row(f"drawings, all that is named ({split})", found["right"], found["right"]["n"])
+            for name, value in found["by_attribute"].items():
+                yield _row(f"drawings, {name} ({split})", value, value["n"])
+        if "world_questions" in summary:
+            found = summary["world_questions"]
+            yield _row(f"questions ({split})", found["metrics"]["accuracy"], found["n"])
+
+
+def _row(name: str, figure: dict[str, Any], count: int) -> str:
+    low, high = (100 * value for value in figure["ci95"])
+    return f"| {name} | {100 * figure['value']:.1f} % | {low:.1f} to {high:.1f} % | {count:,} |"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text("utf-8"))
+
+
+if __name__ == "__main__":
+    run = Path(sys.argv[1])
+    (run / "stage3" / "README.md").write_text(card(run, sys.argv[2]), "utf-8")
