@@ -76,13 +76,13 @@ def address(tmp_path_factory, processor, outside) -> Iterator[str]:
     processor.save_pretrained(folder)
     words = ["demo", "--model", folder, "--port", 0, "--min-images", 1, "--max-images", 2]
     words += ["--max-part-tokens", 8, "--device", "cpu"]
-    proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), outside.address)
+    names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
     server = subprocess.Popen(
         [sys.executable, Path(__file__).with_name("repeating_demo.py"), *map(str, words)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment(**proxies, **{name.lower(): url for name, url in proxies.items()}),
+        env=environment(**dict.fromkeys(names, outside.address)),
     )
     said = ""
     assert server.stderr is not None

@@ -66,7 +66,7 @@ def build_page(talk: Talk, name: str, options: GenerationOptions) -> gr.Blocks:
                 box = gr.MultimodalTextbox(
                     elem_id="box",
                     show_label=False,
-                    placeholder="Ask about a picture, or ask for one",
+                    placeholder="Ask for a picture, or about one",
                     sources=["upload"],
                     file_types=["image"],
                     file_count="multiple",
@@ -78,7 +78,7 @@ def build_page(talk: Talk, name: str, options: GenerationOptions) -> gr.Blocks:
                     label="Drawn here",
                     format="png",
                     columns=3,
-                    height=300,
+                    height=340,
                     object_fit="contain",
                     interactive=False,
                     buttons=["download", "fullscreen"],
