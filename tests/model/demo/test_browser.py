@@ -222,6 +222,16 @@ def test_a_full_context_is_one_sentence_and_a_new_conversation_goes_on(visitor):
     visitor.expect_texts("repeat: second", "second")
 
 
+def test_the_square_button_stops_a_reply_and_the_next_is_answered(visitor):
+    visitor.ask("draw slowly")
+    visitor.page.locator("#box .stop-button").click()
+    visitor.expect_notice("Stopped.")
+    visitor.page.locator("#box .submit-button").wait_for()
+    visitor.page.locator("#new").click()
+    visitor.ask("repeat: next")
+    visitor.expect_texts("repeat: next", "next")
+
+
 def test_two_sessions_at_once_get_their_own_answers(visitor, browser, address):
     other = Visitor(browser, address)
     visitor.ask("draw mine")
