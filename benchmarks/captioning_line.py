@@ -57,14 +57,15 @@ def save_random_blip2(folder: Path, *, device: torch.device, small: bool) -> Pat
         image_token_index=_IMAGE_ID,
     )
     with device:
-        model = Blip2ForConditionalGeneration(config).to(torch.bfloat16)
+        model = Blip2ForConditionalGeneration(config)
+    torch.nn.Module.to(model, torch.bfloat16)
     model.save_pretrained(folder)
     words = [f"word{number}" for number in range(text.vocab_size - 3)]
     ids = {token: number for number, token in enumerate(["<pad>", "</s>", "<image>", *words])}
     tokenizer = Tokenizer(models.WordLevel(ids, unk_token="<pad>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.add_special_tokens([AddedToken("<image>", special=True, normalized=False)])
-    side_px = config.vision_config.image_size
+    side_px = 28 if small else 224
     Blip2Processor(
         image_processor=BlipImageProcessorPil(size={"height": side_px, "width": side_px}),
         tokenizer=PreTrainedTokenizerFast(

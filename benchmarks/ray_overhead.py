@@ -30,7 +30,7 @@ def seconds(out: Path, rows: int, *words: str) -> float:
 
 def main() -> None:
     """Both engines with few rows, which is start-up, and with many; the difference is the rows'."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Ray's cost a row.")
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--few", type=int, default=1_000)
     options = parser.parse_args()

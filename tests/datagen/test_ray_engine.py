@@ -150,6 +150,6 @@ def test_callers_on_two_nodes_build_the_bytes_of_one_process(
 
 @pytest.mark.ray
 def test_an_address_without_a_cluster_is_one_line(tmp_path: Path):
-    variables = {"RAY_ADDRESS": "127.0.0.1:1", "RAY_gcs_server_request_timeout_seconds": "2"}
+    variables = {"RAY_ADDRESS": "127.0.0.1:1"}
     ran = build("offline", "--engine", "ray", cwd=tmp_path, rows=20, variables=variables)
     assert "no Ray cluster can be reached there" in refusal(ran)
