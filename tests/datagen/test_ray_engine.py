@@ -27,10 +27,21 @@ def started_cluster(num_nodes: int) -> Any:
     from ray.cluster_utils import Cluster
 
     options = {"num_cpus": 2, "object_store_memory": 100_000_000, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=options)
+    cluster = _started_head(Cluster, options)
     for _ in range(num_nodes - 1):
         cluster.add_node(num_cpus=2, object_store_memory=100_000_000)
     return cluster
+
+
+def _started_head(kind: Any, options: dict[str, Any]) -> Any:
+    """A busy machine needs more than the 30 s that Ray gives a node to start."""
+    for _ in range(3):
+        try:
+            return kind(initialize_head=True, head_node_args=options)
+        except Exception as error:
+            if "timed out during startup" not in str(error):
+                raise
+    pytest.fail("three times no node of Ray started in 30 s")
 
 
 @pytest.fixture(scope="module")
