@@ -82,7 +82,7 @@ def address(tmp_path_factory, processor, outside) -> Iterator[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment(**dict.fromkeys(names, outside.address)),
+        env={**environment(), **dict.fromkeys(names, outside.address)},
     )
     said = ""
     assert server.stderr is not None
