@@ -68,8 +68,9 @@ def pass_flops(config: VargptConfig) -> PassFlops:
     with torch.device("meta"):
         model = VargptForConditionalGeneration(config)
     text, vision, decoder = config.text, config.vision, config.visual_decoder_config
-    patches = (config.vision_size_px // int(vision.patch_size)) ** 2
-    positions = patches + 1  # CLS
+    is_without_cls = config.vision_feature_select_strategy == "default"
+    positions = config.num_image_tokens + is_without_cls
+    patches = positions - 1
     codes = config.num_image_codes
     of_decoder = partial(_matrices, model.vargpt_gen)
     return PassFlops(

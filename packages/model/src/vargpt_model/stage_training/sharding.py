@@ -10,6 +10,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor, distribute_tensor
 from transformers.models.clip.modeling_clip import CLIPEncoderLayer
@@ -20,7 +21,7 @@ from vargpt_model.visual_decoder.block import Block
 
 def shard(model: nn.Module, device_type: str) -> None:
     """Shard blocks, then what is left, over all ranks. Afterwards only `forward` may be called."""
-    mesh = dist.init_device_mesh(device_type, (dist.get_world_size(),))
+    mesh = init_device_mesh(device_type, (dist.get_world_size(),))
     for module in list(model.modules()):
         if isinstance(module, LlamaDecoderLayer | CLIPEncoderLayer | Block):
             fully_shard(module, mesh=mesh)
@@ -28,7 +29,7 @@ def shard(model: nn.Module, device_type: str) -> None:
                 register_fsdp_forward_method(module, "modulation")
     fully_shard(model, mesh=mesh)
     # accelerate would wrap it in DDP otherwise.
-    model._is_accelerate_prepared = True  # pyright: ignore[reportAttributeAccessIssue]
+    model.__dict__["_is_accelerate_prepared"] = True
 
 
 def whole(value: Any) -> Any:
