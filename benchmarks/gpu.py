@@ -1,7 +1,7 @@
 """What a GPU makes of the model: floors of the machine, then drawing and training, idea by idea.
 
-One run of at most ten minutes. Needs torch, transformers, numpy, pillow, pyarrow and safetensors;
-the toolkit need not be installed, and weights are random.
+One run of at most ten minutes. Needs torch, transformers, numpy, pillow, pyarrow, jinja2, pyyaml
+and safetensors; the toolkit need not be installed, and weights are random.
 
 Run: PYTHONPATH=$(echo packages/*/src | tr ' ' ':') python benchmarks/gpu.py [--out FILE.json]
      --device cpu --small   exercises every line on a processor in seconds; its figures mean nothing
@@ -13,15 +13,24 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
+import numpy as np
 import torch
+from captioning_line import save_random_blip2, write_images  # beside this file, as are these two
 from plain_train import densely_masked
 from stage_steps import stage_figures
 from torch import Tensor
 
+from vargpt_datagen.captioning.blip2 import Captioner
+from vargpt_datagen.captioning.decoding import Decoders, decode, default_num_decoders
+from vargpt_datagen.captioning.images import list_images
+from vargpt_datagen.captioning.presets import PRESETS
+from vargpt_datagen.captioning.shards import Shard, captioned_shards
 from vargpt_model import (
     DrawingConfig,
     GenerationOptions,
@@ -307,6 +316,49 @@ def encoding_lines(machine: Machine) -> Iterator[Line]:
     yield Line("encode, float32, channels last", "as fast", count / seconds, "images/s")
 
 
+def captioning_lines(machine: Machine) -> Iterator[Line]:
+    """BLIP-2 2.7B in bf16, preset vl-enriched: files to captions, and plain `generate`."""
+    counts = (1, 4) if machine.small else (1, 64, 128, 256, 512)
+    with TemporaryDirectory() as temporary:
+        folder = save_random_blip2(
+            Path(temporary) / "blip2", device=machine.device, small=machine.small
+        )
+        images = write_images(Path(temporary) / "images", 8 if machine.small else 1_024)
+        captioner = Captioner(
+            folder, PRESETS["vl-enriched"], dtype="bfloat16", device=str(machine.device)
+        )
+        shard = Shard(Path(), list_images(images).rows)
+        names = shard.images.column("image").to_pylist()[: counts[-1]]
+        decoded = [decode(images / name, captioner.square).pixels for name in names]
+        pixels = np.stack([each for each in decoded if each is not None])
+        rates = {}
+        for count in counts:  # pixels in memory already: what the device can do at best
+            seconds = machine.seconds(partial(captioner.captions, pixels[:count]), repeats=3)
+            rates[count] = count / seconds
+            predicted = {1: "1.7", 64: "105", 256: "280", 512: "340"}.get(count, "between")
+            name = f"BLIP-2 2.7B: plain generate, batch {count}"
+            yield Line(name, predicted, rates[count], "images/s")
+        best = max(rates, key=lambda count: rates[count])
+        with Decoders(images, captioner.square, default_num_decoders()) as decoders:
+            started = time.perf_counter()
+            list(
+                captioned_shards(
+                    [shard],
+                    captioner,
+                    decoders,
+                    captioner="random",
+                    batch_size=best,
+                    on_images=lambda _: None,
+                )
+            )
+            took_s = time.perf_counter() - started
+        yield Line("BLIP-2 2.7B: best batch", "512", best, "images")
+        rate = shard.images.num_rows / took_s
+        yield Line("BLIP-2 2.7B: files to captions", "at the best batch's", rate, "images/s")
+        busy = 100 * (1 - decoders.waited_s / took_s)
+        yield Line("BLIP-2 2.7B: not waiting for pixels", "over 99", busy, "% of the time")
+
+
 def main() -> None:
     """Print the table while it grows; write it as JSON too."""
     parser = argparse.ArgumentParser(description="Floors, drawing and training.")
@@ -326,7 +378,10 @@ def main() -> None:
     print(f"{name}, torch {torch.__version__}, {machine.dtype}")
     print("| line | predicted | measured | unit |\n| --- | --- | --- | --- |")
     started, lines = time.monotonic(), []
-    groups = (floors, vargpt_lines, stage_lines, encoding_lines, training_lines, drawing_lines)
+    groups = (
+        *(floors, captioning_lines, vargpt_lines, stage_lines),
+        *(encoding_lines, training_lines, drawing_lines),
+    )
     for line in chain.from_iterable(group(machine) for group in groups):
         lines.append(line)
         print(f"| {line.name} | {line.predicted} | {line.measured:.1f} | {line.unit} |", flush=True)

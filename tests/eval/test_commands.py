@@ -9,7 +9,16 @@ from vargpt_eval.cli import app
 from vargpt_eval.cli_stats import stats
 
 COMMANDS = [
-    *(["run"], ["score"], ["report"], ["compare"], ["world"]),
+    *(
+        ["run"],
+        ["gen-metrics"],
+        ["doctor"],
+        ["beside"],
+        ["score"],
+        ["report"],
+        ["compare"],
+        ["world"],
+    ),
     *(["stats", "make"], ["stats", "show"]),
 ]
 DOCS = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text("utf-8")

@@ -24,7 +24,7 @@ def test_a_consistent_small_gain_is_seen_where_single_intervals_overlap(tmp_path
     base = ["left", "no"] * 100
     better = ["left" if number % 20 == 1 else word for number, word in enumerate(base)]
     a, b = run_with(tmp_path / "a", base), run_with(tmp_path / "b", better)
-    (found,) = compare_runs(a, b)
+    (found,) = compare_runs(a, b).tasks
     assert found.delta == pytest.approx(0.05)
     assert found.ci95 is not None
     assert found.ci95[0] > 0
@@ -37,7 +37,7 @@ def test_a_consistent_small_gain_is_seen_where_single_intervals_overlap(tmp_path
 def test_runs_that_differ_both_ways_alike_are_within_noise(tmp_path):
     a = run_with(tmp_path / "a", ["left", "no"] * 30)
     b = run_with(tmp_path / "b", ["no", "left"] * 30)
-    (found,) = compare_runs(a, b)
+    (found,) = compare_runs(a, b).tasks
     assert found.delta == 0
     assert found.mcnemar_p == 1.0
     assert found.swap_p == 1.0
@@ -49,7 +49,7 @@ def test_only_items_that_both_scored_count(tmp_path):
     rows = gqa_rows(8, 8)
     rows[0]["error"] = "timeout"
     b = score_rows(tmp_path / "b", "gqa", rows)
-    (found,) = compare_runs(a, b)
+    (found,) = compare_runs(a, b).tasks
     assert (found.num_shared, found.num_only_a, found.num_only_b) == (7, 3, 0)
 
 
@@ -67,7 +67,7 @@ def test_mme_is_compared_in_points(tmp_path):
     for row in other[:4]:
         row["prediction"] = row["answer"]
     b = score_rows(tmp_path / "b", "mme", other)
-    (found,) = compare_runs(a, b)
+    (found,) = compare_runs(a, b).tasks
     assert (found.value_a, found.value_b) == (50.0, pytest.approx(100.0))
     assert found.is_points
 

@@ -138,7 +138,8 @@ def test_the_page_allows_its_own_style_and_loads_nothing(reported):
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
     assert policy == (
-        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; "
+        "form-action 'none'"
     )
     tags = Tags(page).found
     links = [attributes.get("href") or "#" for _, attributes in tags]

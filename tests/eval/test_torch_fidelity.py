@@ -21,7 +21,8 @@ drawn, real, weights = sys.argv[1:]
 torch.set_num_threads(1)
 metrics = calculate_metrics(
     input1=drawn, input2=real, fid=True, kid=True, isc=True, prc=True, cuda=False, cache=False,
-    feature_extractor_weights_path=weights, kid_subset_size=16, batch_size=8, verbose=False,
+    feature_extractor="inception-v3-compat", feature_extractor_weights_path=weights,
+    kid_subset_size=16, batch_size=8, verbose=False,
     isc_splits=10, rng_seed=2020, save_cpu_ram=True, samples_shuffle=False,
 )
 print(json.dumps({name: float(value) for name, value in metrics.items()}))

@@ -24,7 +24,7 @@ from vargpt_model.base_training.conversations import (
     picture_questions,
     text_conversation,
 )
-from vargpt_model.base_training.hard_negatives import ContrastBatches, shape_groups
+from vargpt_model.base_training.hard_negatives import ContrastBatches, alike_but_for
 from vargpt_model.base_training.part_optimizer import PartOptimizer
 from vargpt_model.base_training.parts import is_trained_by_base
 from vargpt_model.base_training.train import decoder_training
@@ -33,7 +33,7 @@ from vargpt_model.vargpt.presets import preset_7b
 from vargpt_model.weights.model_folder import open_model
 from vargpt_schema import CAPTIONS, IMAGE, IMAGE_GEN
 from vargpt_schema.errors import UserError
-from vargpt_schema.world import COLOURS, SHAPES, SPLITS, Scene, WorldObject, scene_at
+from vargpt_schema.world import COLOURS, SHAPES, SIZES, SPLITS, Scene, WorldObject, scene_at
 
 BRIEF = BaseTraining(
     text_steps=3,
@@ -101,7 +101,7 @@ def test_a_text_by_itself_is_a_full_caption():
     assert text_conversation(random.Random(0), "caption", 1) == ((), text)
 
 
-def test_groups_hold_one_object_scenes_that_differ_in_the_shape_alone():
+def test_groups_hold_one_object_scenes_that_differ_in_one_attribute_alone():
     def alone(thing: WorldObject) -> Scene:
         return Scene("white", (thing,))
 
@@ -113,24 +113,39 @@ def test_groups_hold_one_object_scenes_that_differ_in_the_shape_alone():
         Scene("white", (CIRCLE._replace(shape="star"), CIRCLE)),
         alone(CIRCLE),
     ]
-    assert shape_groups(scenes) == [[[0, 5], [1]]]
+    assert alike_but_for("shape", scenes) == [[[0, 5], [1]]]
+    assert alike_but_for("size", scenes) == []
 
 
-def test_half_of_a_contrast_batch_has_another_shape_of_the_same_look():
+def test_half_of_a_contrast_batch_differs_in_shape_or_size_alone():
     scenes = [
-        Scene("white", (WorldObject(shape, colour, "small", "centre"),))
+        Scene("white", (WorldObject(shape, colour, size, "centre"),))
         for colour in COLOURS
         for shape in SHAPES
+        for size in SIZES
     ]
     batches = ContrastBatches(scenes, batch_size=16, hard_frac=0.5, seed=0)
     rows, num_hard = batches.at(7)
-    assert (len(rows), num_hard) == (16, 8)
-    assert (rows, 8) == ContrastBatches(scenes, batch_size=16, hard_frac=0.5, seed=0).at(7)
+    assert (len(rows), num_hard) == (16, 7)
+    assert (rows, 7) == ContrastBatches(scenes, batch_size=16, hard_frac=0.5, seed=0).at(7)
     assert rows != batches.at(8).rows
-    for start in (0, 4):
-        things = [scenes[row].objects[0] for row in rows[start : start + 4]]
-        assert len({thing.colour for thing in things}) == 1
-        assert len({thing.shape for thing in things}) == 4
+    things = [scenes[row].objects[0] for row in rows]
+    shapes, sizes = things[:4], things[4:7]
+    assert len({thing.shape for thing in shapes}) == 4
+    assert len({(thing.colour, thing.size) for thing in shapes}) == 1
+    assert len({thing.size for thing in sizes}) == 3
+    assert len({(thing.colour, thing.shape) for thing in sizes}) == 1
+
+
+@pytest.mark.parametrize(("frac", "moves"), [(0.0, False), (0.1, True)])
+def test_the_joint_phase_may_leave_the_vision_tower_as_it_is(tmp_path, model, world, frac, moves):
+    training = replace(
+        BRIEF, text_steps=0, contrast_steps=0, decoder_steps=0, joint_tower_lr_frac=frac
+    )
+    train_base(model, world, world, tmp_path, training)
+    name = "vision_tower.vision_model.encoder.layers.0.mlp.fc1.weight"
+    before, after = (open_model(one).model.state_dict()[name] for one in (model, tmp_path))
+    assert torch.equal(before, after) is not moves
 
 
 def test_without_groups_a_contrast_batch_is_any_rows():

@@ -2,16 +2,14 @@
 would, and that draws slowly enough to be watched. Run as a program with the command's words."""
 
 import time
+from unittest.mock import patch
 
 
 def main() -> None:
     from vargpt_model import cli
-    from vargpt_model.demo import live_reply
-    from vargpt_model.generation import Reply, ScaleEvent, TextPart, TokenEvent
+    from vargpt_model.generation import Reply, ScaleEvent, TextPart, TokenEvent, answer
 
-    real = live_reply.answer
-
-    def answer(model, processor, conversations, images, *, on_event, **rest):
+    def repeated_or_real(model, processor, conversations, images, *, on_event, **rest):
         words = conversations[0][-1]["content"][-1]["text"].removeprefix("\n")
         if words.startswith("repeat: "):
             text = words.removeprefix("repeat: ")
@@ -25,10 +23,10 @@ def main() -> None:
             if isinstance(event, ScaleEvent):
                 time.sleep(0.5)
 
-        return real(model, processor, conversations, images, on_event=slowly, **rest)
+        return answer(model, processor, conversations, images, on_event=slowly, **rest)
 
-    live_reply.answer = answer
-    cli.main()
+    with patch("vargpt_model.demo.live_reply.answer", repeated_or_real):
+        cli.main()
 
 
 if __name__ == "__main__":

@@ -76,13 +76,13 @@ def address(tmp_path_factory, processor, outside) -> Iterator[str]:
     processor.save_pretrained(folder)
     words = ["demo", "--model", folder, "--port", 0, "--min-images", 1, "--max-images", 2]
     words += ["--max-part-tokens", 8, "--device", "cpu"]
-    proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), outside.address)
+    names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
     server = subprocess.Popen(
         [sys.executable, Path(__file__).with_name("repeating_demo.py"), *map(str, words)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment(**proxies, **{name.lower(): url for name, url in proxies.items()}),
+        env={**environment(), **dict.fromkeys(names, outside.address)},
     )
     said = ""
     assert server.stderr is not None
@@ -220,6 +220,16 @@ def test_a_full_context_is_one_sentence_and_a_new_conversation_goes_on(visitor):
     visitor.bot.first.wait_for(state="detached")
     visitor.ask("repeat: second")
     visitor.expect_texts("repeat: second", "second")
+
+
+def test_the_square_button_stops_a_reply_and_the_next_is_answered(visitor):
+    visitor.ask("draw slowly")
+    visitor.page.locator("#box .stop-button").click()
+    visitor.expect_notice("Stopped.")
+    visitor.page.locator("#box .submit-button").wait_for()
+    visitor.page.locator("#new").click()
+    visitor.ask("repeat: next")
+    visitor.expect_texts("repeat: next", "next")
 
 
 def test_two_sessions_at_once_get_their_own_answers(visitor, browser, address):

@@ -9,6 +9,8 @@ from PIL import Image
 
 from tests.model.vargpt.conftest import small_config, small_model
 
+ANSWER = "vargpt_model.demo.live_reply.answer"
+
 
 @pytest.fixture(scope="module")
 def opened():
@@ -73,9 +75,7 @@ def test_words_and_a_picture_come_bit_by_bit_and_stay(talk, session):
 @pytest.fixture
 def at_events(monkeypatch):
     """Calls a function behind every event of the model, in the model's thread."""
-    from vargpt_model.demo import live_reply
-
-    real = live_reply.answer
+    from vargpt_model.generation import answer
 
     def install(behind) -> None:
         def watched(*arguments, on_event, **rest):
@@ -83,9 +83,9 @@ def at_events(monkeypatch):
                 on_event(event)
                 behind(event)
 
-            return real(*arguments, on_event=tell, **rest)
+            return answer(*arguments, on_event=tell, **rest)
 
-        monkeypatch.setattr(live_reply, "answer", watched)
+        monkeypatch.setattr(ANSWER, watched)
 
     return install
 
@@ -232,13 +232,11 @@ def test_a_large_picture_is_kept_small(talk, session, tmp_path):
 def test_a_fault_of_the_model_is_one_sentence_and_the_next_question_is_answered(
     talk, session, monkeypatch, capsys
 ):
-    from vargpt_model.demo import live_reply
-
     def broken(*_, **__):
         raise RuntimeError("<b>secret</b>")
 
     with monkeypatch.context() as patched:
-        patched.setattr(live_reply, "answer", broken)
+        patched.setattr(ANSWER, broken)
         last = views(talk, session, "draw")[-1]
     assert last.notice == "The model failed (RuntimeError): its terminal says more."
     assert last.given_back is not None
@@ -249,12 +247,10 @@ def test_a_fault_of_the_model_is_one_sentence_and_the_next_question_is_answered(
 def test_a_full_memory_is_one_sentence(talk, session, monkeypatch):
     import torch
 
-    from vargpt_model.demo import live_reply
-
     def broken(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(live_reply, "answer", broken)
+    monkeypatch.setattr(ANSWER, broken)
     last = views(talk, session, "draw")[-1]
     assert last.notice == "The memory of the device is full: start a new conversation."
 

@@ -123,10 +123,11 @@ def test_two_ranks_one_of_them_without_images_follow_one_process(world, tmp_path
     scenes = SPLITS["train"]
     write_rows(tmp_path / "rows", [*map(draws, scenes[:4]), *map(talks, range(12))])
     plain = plain._replace(mixed=tmp_path / "rows")
-    settings = ("max_steps=8", "null_dropout=0", "batch_size=16", "max_micro_positions=200")
+    # The four that draw are the longest, and come to one rank.
+    settings = ("max_steps=6", "null_dropout=0", "batch_size=16", "max_micro_positions=400")
     alone = run(*words(plain, "3", tmp_path / "alone", *settings))
     assert alone.returncode == 0, alone.stderr
-    assert "1 ranks x 4 micro-batches" in alone.stderr
+    assert "1 ranks x 3 micro-batches" in alone.stderr
     ranks = subprocess.run(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"),
@@ -142,7 +143,7 @@ def test_two_ranks_one_of_them_without_images_follow_one_process(world, tmp_path
     assert ranks.returncode == 0, ranks.stderr[-3000:]
     assert "2 ranks x 2 micro-batches" in ranks.stderr
     one, two = metrics(tmp_path / "alone"), metrics(tmp_path / "ranks")
-    assert [line["step"] for line in two] == list(range(1, 9))
+    assert [line["step"] for line in two] == list(range(1, 7))
     for ours, theirs in zip(two, one, strict=True):
         for name in ("loss", "text_loss", "image_loss", "grad_norm", "loss_by_scale"):
             assert ours[name] == pytest.approx(theirs[name], rel=2e-4), (name, ours["step"])

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from vargpt_schema import UserError
 # Read by Ray when it is imported. Its own default under `uv run` is to copy the current folder to
 # every worker and make an environment there, though the driver's serves; and to report its use.
 _OF_RAY = {"RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+_CONNECT_S = 10.0
 _STARTS = 3  # a busy machine may need more than one
 _OBJECTS_BYTES = 300_000_000  # of a cluster of our own: what travels is text
 
@@ -72,10 +74,19 @@ def _connect() -> None:
                         f"({printable(str(error))[:200]}). Run the same command when it is less "
                         "busy, or leave --engine out."
                     ) from error
+    _expect_answer(address)
+    ray.init(**options)
+
+
+def _expect_answer(address: str) -> None:
+    """UserError where nobody listens at host:port, which Ray would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return
     try:
-        ray.init(**options)
-    except ConnectionError as error:
+        socket.create_connection((host, int(port)), timeout=_CONNECT_S).close()
+    except OSError as error:
         raise UserError(
-            f"RAY_ADDRESS={address}: no Ray cluster can be reached there. Start one with "
+            f"RAY_ADDRESS={address}: no Ray cluster can be reached there ({error}). Start one with "
             "`ray start --head`, or unset the variable to run on this machine."
         ) from error

@@ -24,7 +24,7 @@ class StoredAnswers(NamedTuple):
     generation_config_sha256: str | None
 
 
-class _NumberedRow(NamedTuple):
+class NumberedRow(NamedTuple):
     line: int
     row: dict[str, Any]
 
@@ -70,7 +70,7 @@ def _items_beside(path: Path, task: Task) -> Path:
 
 
 def _from_jsonl(path: Path, task: Task) -> StoredAnswers:
-    rows = list(_json_lines(path))
+    rows = list(json_lines(path))
     items = _items(path, rows, task)
     answers = [_answered(path, numbered, item) for numbered, item in zip(rows, items, strict=True)]
     models = {_text(path, numbered, "model_sha256") for numbered in rows}
@@ -83,7 +83,7 @@ def _from_jsonl(path: Path, task: Task) -> StoredAnswers:
     )
 
 
-def _answered(path: Path, numbered: _NumberedRow, item: BenchmarkItem) -> Answered:
+def _answered(path: Path, numbered: NumberedRow, item: BenchmarkItem) -> Answered:
     if "prediction" not in numbered.row:
         raise UserError(
             f"{path}, line {numbered.line}: no `prediction` found, the model's answer expected. "
@@ -108,7 +108,7 @@ def _from_table(path: Path, task: Task, items: Path) -> StoredAnswers:
             "expected. "
             "Give --task the name of one that is there."
         )
-    by_id = {item.sample_id: item for item in _items(items, list(_json_lines(items)), task)}
+    by_id = {item.sample_id: item for item in _items(items, list(json_lines(items)), task)}
     answers = []
     seen: set[str] = set()
     for row in table.drop_columns(["task"]).to_pylist():
@@ -140,7 +140,7 @@ def _from_table(path: Path, task: Task, items: Path) -> StoredAnswers:
     )
 
 
-def _items(path: Path, rows: Sequence[_NumberedRow], task: Task) -> list[BenchmarkItem]:
+def _items(path: Path, rows: Sequence[NumberedRow], task: Task) -> list[BenchmarkItem]:
     try:
         ids = task.ids([numbered.row for numbered in rows])
     except KeyError as error:
@@ -171,7 +171,8 @@ def _items(path: Path, rows: Sequence[_NumberedRow], task: Task) -> list[Benchma
     return items
 
 
-def _json_lines(path: Path) -> Iterator[_NumberedRow]:
+def json_lines(path: Path) -> Iterator[NumberedRow]:
+    """Objects of a JSON Lines file with their line numbers. UserError for anything else."""
     number = 0
     try:
         with path.open(encoding="utf-8") as lines:
@@ -183,7 +184,7 @@ def _json_lines(path: Path) -> Iterator[_NumberedRow]:
                     raise ValueError(f"a JSON {type(row).__name__}, not an object")
                 if "\\ud" in line.lower():  # escapes of surrogates, which may lack their half
                     _expect_whole_characters(row)
-                yield _NumberedRow(number, row)
+                yield NumberedRow(number, row)
     except OSError as error:
         raise UserError(
             f"{path}: not readable ({error.strerror}), a JSON Lines file expected. Check the path."
@@ -205,7 +206,7 @@ def _expect_whole_characters(row: dict[str, Any]) -> None:
         raise ValueError("half of a surrogate pair, which is no character") from error
 
 
-def _text(path: Path, numbered: _NumberedRow, name: str) -> str | None:
+def _text(path: Path, numbered: NumberedRow, name: str) -> str | None:
     value = numbered.row.get(name)
     if value is not None and not isinstance(value, str):
         raise UserError(

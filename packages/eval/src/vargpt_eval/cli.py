@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vargpt_eval.cli_beside import beside
+from vargpt_eval.cli_doctor import doctor
 from vargpt_eval.cli_gen_metrics import gen_metrics
 from vargpt_eval.cli_run import run
 from vargpt_eval.cli_stats import stats
@@ -27,6 +29,8 @@ app = typer.Typer(
 )
 app.add_typer(stats, name="stats")
 app.command(epilog=f"Example: vargpt-eval run {_RUN}")(run)
+app.command(epilog="Example: vargpt-eval doctor --data ./data --weights ./weights")(doctor)
+app.command(epilog="Example: vargpt-eval beside ./run ./baseline --out ./page")(beside)
 app.command("gen-metrics", epilog=f"Example: vargpt-eval gen-metrics {_GEN}")(gen_metrics)
 
 
@@ -101,10 +105,16 @@ def compare(
     from vargpt_eval.compare import compare_runs
 
     found = compare_runs(a, b, out)
-    for one in found:
+    for one in found.tasks:
         typer.echo(_comparison_line(one))
-    num_apart = sum(one.is_within_noise is False for one in found)
-    typer.echo(f"{len(found):,} benchmarks compared, {num_apart:,} differ -> {out or 'stdout'}")
+    for drawn in found.drawn:
+        stamp = "" if drawn.stamp is None else f" ({drawn.stamp} with others)"
+        values = f"{drawn.value_a:,.4f} -> {drawn.value_b:,.4f}, {drawn.delta:+,.4f}"
+        typer.echo(f"{drawn.metric}: {values}{stamp}")
+    num_apart = sum(one.is_within_noise is False for one in found.tasks)
+    typer.echo(
+        f"{len(found.tasks):,} benchmarks compared, {num_apart:,} differ -> {out or 'stdout'}"
+    )
 
 
 def _comparison_line(one: "TaskComparison") -> str:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vargpt_eval.compare_drawn import DrawnDifference, drawn_differences
 from vargpt_eval.metrics.bootstrap import ClusterSums, Floats, bootstrap_draws, interval_of
 from vargpt_eval.metrics.measure import Measure, measure
 from vargpt_eval.report.scored_run import ScoredRun, read_runs
@@ -40,28 +41,34 @@ class TaskComparison(NamedTuple):
         return None if self.ci95 is None else self.ci95[0] <= 0 <= self.ci95[1]
 
 
-def compare_runs(a: Path, b: Path, out: Path | None = None) -> list[TaskComparison]:
-    """Every benchmark that both runs scored; written to OUT as JSON when given.
+class Comparison(NamedTuple):
+    tasks: list[TaskComparison]
+    drawn: list[DrawnDifference]
 
-    UserError for runs of two profiles, no shared benchmark or item, and shared ids whose items
-    differ.
+
+def compare_runs(a: Path, b: Path, out: Path | None = None) -> Comparison:
+    """Every benchmark and metric that both runs have; written to OUT as JSON when given.
+
+    UserError for runs of two profiles, nothing shared, shared ids whose items differ, and drawings
+    set beside another reference or seen by another extractor.
     """
     run_a, run_b = read_runs([a, b])
-    if run_a.profile != run_b.profile:
+    if None not in (run_a.profile, run_b.profile) and run_a.profile != run_b.profile:
         raise UserError(
             f"{a}: profile {run_a.profile}, {b}: profile {run_b.profile} found, one for both "
             "expected. Score one of them again with --profile."
         )
     shared = [task for task in run_a.tasks if task in run_b.tasks]
-    if not shared:
+    drawn = drawn_differences(run_a, run_b)
+    if not shared and not drawn:
         raise UserError(
             f"{a} has {', '.join(run_a.tasks) or 'no benchmark'}, {b} has "
             f"{', '.join(run_b.tasks) or 'none'}; one in both expected. Score more answers."
         )
     found = [_compared(TASKS[task], run_a, run_b) for task in shared]
     if out is not None:
-        write_json(out, _as_json(run_a, run_b, found))
-    return found
+        write_json(out, _as_json(run_a, run_b, found, drawn))
+    return Comparison(found, drawn)
 
 
 def _compared(task: Task, run_a: ScoredRun, run_b: ScoredRun) -> TaskComparison:
@@ -169,7 +176,12 @@ def _metric(one: Measure, metric: str, names: Sequence[str], totals: Floats) -> 
     return one.metrics_of({name: totals[:, i] for i, name in enumerate(names)})[metric]
 
 
-def _as_json(a: ScoredRun, b: ScoredRun, found: Sequence[TaskComparison]) -> dict[str, Any]:
+def _as_json(
+    a: ScoredRun,
+    b: ScoredRun,
+    found: Sequence[TaskComparison],
+    drawn: Sequence[DrawnDifference],
+) -> dict[str, Any]:
     return {
         "a": a.name,
         "b": b.name,
@@ -177,4 +189,5 @@ def _as_json(a: ScoredRun, b: ScoredRun, found: Sequence[TaskComparison]) -> dic
         "tasks": {
             one.task: {**one._asdict(), "is_within_noise": one.is_within_noise} for one in found
         },
+        "drawn": {one.metric: one._asdict() for one in drawn},
     }

@@ -6,6 +6,7 @@ the model, and no output folder. A shard whose actor dies is made again by anoth
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -54,8 +55,8 @@ def _captioned(
         num_gpus=1 if cluster.num_gpus else 0,
         num_cpus=1,
     )
-    for batch in made.iter_batches(batch_size=1, batch_format="pyarrow", prefetch_batches=0):
-        assert isinstance(batch, pa.Table)  # by its format; Ray's types name them all
+    finished: Any = made.iter_batches(batch_size=1, batch_format="pyarrow", prefetch_batches=0)
+    for batch in finished:
         (row,) = batch.to_pylist()
         shard = shards[row["shard"]]
         skipped = tuple(Skipped(**each) for each in row["skipped"] or ())

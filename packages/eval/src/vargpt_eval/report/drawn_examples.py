@@ -19,6 +19,7 @@ from vargpt_schema import GENERATIONS, UserError
 NUM_EXAMPLES = 16
 _MAX_SIDE_PX = 160
 _MAX_CHARACTERS = 400
+_PNG_DATA = "data:image/png;base64,"
 
 
 class Part(NamedTuple):
@@ -55,9 +56,17 @@ def read_drawn_examples(out: Path) -> list[DrawnExample]:
     for path in sorted((out / "drawn").glob("*.json")):
         held = read_object(path).get("examples", [])
         return [
-            DrawnExample(one["prompt"], [Part(**part) for part in one["parts"]]) for one in held
+            DrawnExample(one["prompt"], [_shown(Part(**part)) for part in one["parts"]])
+            for one in held
         ]
     return []
+
+
+def _shown(part: Part) -> Part:
+    """Nothing but a PNG's own bytes is shown as a picture, whatever the file says."""
+    if part.picture is None or part.picture.startswith(_PNG_DATA):
+        return part
+    return Part("(picture cannot be read)", None)
 
 
 def _path(out: Path, task: str) -> Path:
@@ -86,7 +95,7 @@ def _part(file: Path, row: dict[str, Any]) -> Part:
     picture.thumbnail((_MAX_SIDE_PX, _MAX_SIDE_PX))
     data = io.BytesIO()
     picture.save(data, format="PNG", optimize=True)
-    return Part(None, f"data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}")
+    return Part(None, _PNG_DATA + base64.b64encode(data.getvalue()).decode())
 
 
 def _short(text: str) -> str:

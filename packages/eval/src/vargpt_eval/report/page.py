@@ -1,20 +1,18 @@
 """`vargpt-eval report`: report.html, report.md and report.json of scored runs."""
 
-import base64
-import hashlib
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from vargpt_eval.paper import LLAVA, VARGPT
 from vargpt_eval.report import plots
+from vargpt_eval.report.drawings import drawing_rows
+from vargpt_eval.report.drawn_examples import read_drawn_examples
 from vargpt_eval.report.examples import browsed
 from vargpt_eval.report.paper_gains import paper_gains
+from vargpt_eval.report.rendering import rendered
 from vargpt_eval.report.scored_run import ScoredRun, read_runs
-from vargpt_eval.report.tables import Cell, report_tables
+from vargpt_eval.report.tables import report_tables
 from vargpt_eval.run_folder import write_json, write_text
 
 HTML, MARKDOWN, JSON = "report.html", "report.md", "report.json"
@@ -33,8 +31,8 @@ def make_report(runs: Sequence[Path], out: Path) -> Report:
     """
     scored = read_runs(runs)
     content = _content(scored)
-    write_text(out / HTML, _rendered("report.html.jinja", content))
-    write_text(out / MARKDOWN, _rendered("report.md.jinja", content, escaped=False))
+    write_text(out / HTML, rendered("report.html.jinja", content))
+    write_text(out / MARKDOWN, rendered("report.md.jinja", content, escaped=False))
     write_json(out / JSON, _as_json(content))
     return Report(len(scored), sum(len(run.summary) for run in scored), out / HTML)
 
@@ -60,66 +58,19 @@ def _content(runs: list[ScoredRun]) -> dict[str, Any]:
             if any(run.summary[task][name] for name in ("n_error", "n_truncated", "n_fallback"))
         ],
         "worlds": [(run.name, run.summary["world"]) for run in runs if "world" in run.summary],
+        "world_questions": [
+            (run.name, run.summary["world_questions"])
+            for run in runs
+            if "world_questions" in run.summary
+        ],
+        "drawings": drawing_rows(runs),
+        "drawn": [
+            (run.name, found) for run in runs if (found := read_drawn_examples(run.folder.path))
+        ],
         "plots": plots,
         "vargpt": VARGPT,
         "llava": LLAVA,
     }
-
-
-def _rendered(template: str, content: dict[str, Any], *, escaped: bool = True) -> str:
-    css = (files("vargpt_eval") / "templates" / "report.css").read_text("utf-8")
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    environment = Environment(
-        loader=PackageLoader("vargpt_eval"),
-        undefined=StrictUndefined,
-        autoescape=escaped,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_visible if escaped else _on_one_markdown_line,
-    )
-    environment.filters["cell"] = _cell_text
-    environment.filters["signed"] = lambda value: f"{value:+,.2f}"
-    environment.filters["figure"] = _figure_text
-    return environment.get_template(template).render(css=css, css_sha256=digest, **content)
-
-
-def _visible(value: Any) -> Any:
-    """Control and format characters of plain texts as escapes, so that none hides or reorders."""
-    if not isinstance(value, str) or hasattr(value, "__html__"):
-        return value
-    return "".join(
-        mark if mark.isprintable() or mark == "\n" else mark.encode("unicode_escape").decode()
-        for mark in value
-    )
-
-
-def _on_one_markdown_line(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    text = _visible(value).replace("\n", " ")
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "\\`")
-
-
-def _cell_text(cell: Cell) -> str:
-    """The paper's as it prints them, ours to two places; points to one."""
-    if cell.value is None:
-        return "-"
-    if abs(cell.value) >= 1_000:
-        return f"{cell.value:,.1f}"
-    text = f"{cell.value:,.2f}"
-    return text if cell.ci95 is not None else text.removesuffix("0")
-
-
-def _figure_text(figure: dict[str, Any]) -> str:
-    """A metric of a summary in percent or points, with its interval."""
-    value, interval = figure["value"], figure.get("ci95")
-    if value is None:
-        return "-"
-    scale = 1.0 if figure.get("unit") == "points" else 100.0
-    text = f"{scale * value:,.2f}"
-    if interval is not None:
-        text += f" ({scale * interval[0]:,.2f} to {scale * interval[1]:,.2f})"
-    return text
 
 
 def _as_json(content: dict[str, Any]) -> dict[str, Any]:

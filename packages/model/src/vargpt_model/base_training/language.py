@@ -26,6 +26,7 @@ from vargpt_model.training.loop import refuse_nan
 from vargpt_model.vargpt import VargptForConditionalGeneration
 
 Phase = Literal["text", "joint"]
+TOWER = "vision_tower."
 
 
 class LanguageJob:
@@ -54,9 +55,11 @@ class LanguageJob:
                 for name, parameter in model.named_parameters()
                 if is_trained_by_base(model.config, name)
                 and (not is_text or name.startswith("language_model."))
+                and (config.joint_tower_lr_frac or not name.startswith(TOWER))
             },
             config.learning_rate(config.text_lr if is_text else config.joint_lr, num_steps),
             max_grad_norm=config.max_grad_norm,
+            lr_fracs={TOWER: config.joint_tower_lr_frac},
         )
 
     def step(self, step: int) -> Mapping[str, Any]:

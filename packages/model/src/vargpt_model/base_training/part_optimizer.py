@@ -1,12 +1,12 @@
 """Some parameters of a model with their optimizer and rates; all others are frozen."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from vargpt_model.training.optimizer import adamw, set_rates
 from vargpt_model.training.schedules import LearningRate
 
 
@@ -20,19 +20,31 @@ class PartOptimizer:
         learning_rate: LearningRate,
         *,
         max_grad_norm: float,
+        lr_fracs: Mapping[str, float] | None = None,
     ) -> None:
+        """`lr_fracs`: of the learning rate, by the beginning of a parameter's name."""
         self.parameters = parameters
         self.learning_rate = learning_rate
         self.max_grad_norm = max_grad_norm
         model.requires_grad_(False)
         for parameter in parameters.values():
             parameter.requires_grad_(True)
-        self.optimizer = adamw(parameters.items())
+        groups: dict[float, list[nn.Parameter]] = defaultdict(list)
+        for name, parameter in parameters.items():
+            fracs = (frac for start, frac in (lr_fracs or {}).items() if name.startswith(start))
+            groups[next(fracs, 1.0)].append(parameter)
+        self.optimizer = torch.optim.AdamW(
+            [{"params": own, "lr_frac": frac} for frac, own in groups.items()],
+            lr=0.0,
+            betas=(0.9, 0.95),
+            weight_decay=0.0,
+        )
 
     def update(self, loss: Tensor, step: int) -> Mapping[str, Any]:
         """One optimizer step of a 0-based number; returns what it did."""
         lr = self.learning_rate.at(step)
-        set_rates(self.optimizer, lr=lr, weight_decay=0.0)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr * group["lr_frac"]
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.parameters.values(), self.max_grad_norm)

@@ -66,7 +66,7 @@ def build_page(talk: Talk, name: str, options: GenerationOptions) -> gr.Blocks:
                 box = gr.MultimodalTextbox(
                     elem_id="box",
                     show_label=False,
-                    placeholder="Ask about a picture, or ask for one",
+                    placeholder="Ask for a picture, or about one",
                     sources=["upload"],
                     file_types=["image"],
                     file_count="multiple",
@@ -78,7 +78,7 @@ def build_page(talk: Talk, name: str, options: GenerationOptions) -> gr.Blocks:
                     label="Drawn here",
                     format="png",
                     columns=3,
-                    height=300,
+                    height=340,
                     object_fit="contain",
                     interactive=False,
                     buttons=["download", "fullscreen"],
@@ -88,20 +88,25 @@ def build_page(talk: Talk, name: str, options: GenerationOptions) -> gr.Blocks:
                     sliders = [
                         gr.Slider(
                             0,
-                            MAX_GUIDANCE_SCALE,
+                            max(MAX_GUIDANCE_SCALE, drawing.guidance_scale),
                             drawing.guidance_scale,
                             step=0.1,
                             label="Guidance",
                             info="0 = off",
                         ),
                         gr.Slider(
-                            0, num_codes, drawing.top_k, step=1, label="Top-k", info="0 = all codes"
+                            0,
+                            num_codes,
+                            min(drawing.top_k, num_codes),
+                            step=1,
+                            label="Top-k",
+                            info="0 = all codes",
                         ),
                         gr.Slider(0, 1, drawing.top_p, step=0.01, label="Top-p", info="0 = off"),
                         gr.Slider(0, MAX_SEED, 0, step=1, label="Seed"),
                         gr.Slider(
                             0,
-                            max(4, options.min_images),
+                            max(1, options.max_images),
                             options.min_images,
                             step=1,
                             label="Pictures in every reply, at least",
@@ -121,8 +126,7 @@ def build_page(talk: Talk, name: str, options: GenerationOptions) -> gr.Blocks:
         ) -> Iterator[tuple[Any, ...]]:
             chosen = replace(
                 options,
-                min_images=int(min_images),
-                max_images=max(options.max_images, int(min_images)),
+                min_images=min(int(min_images), options.max_images),
                 drawing=replace(
                     drawing, guidance_scale=guidance_scale, top_k=int(top_k), top_p=top_p
                 ),

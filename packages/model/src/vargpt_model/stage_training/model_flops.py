@@ -3,7 +3,8 @@
 Worked out, not counted: 2 for each weight and position, 4 S H for attention over S positions of
 width H, half of that where it is causal. A pass through a part costs that once; gradients of what
 goes through it once more; gradients of its weights a third time. Blocks that checkpointing computes
-twice count once. Norms, activations and the image tokenizer are left out.
+twice count once, and text in front of images counts with gradients even where a run needs none.
+Norms, activations and the image tokenizer are left out.
 """
 
 from collections.abc import Mapping

@@ -6,7 +6,7 @@ Module names are those of the official checkpoint.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +18,7 @@ from vargpt_model.vargpt.code_dropout import without_some
 from vargpt_model.vargpt.config import VargptConfig
 from vargpt_model.vargpt.frozen_prefix import frozen_columns, states_behind
 from vargpt_model.vargpt.held_float32 import Float32ImageTokenizer
-from vargpt_model.vargpt.output import VargptOutput
+from vargpt_model.vargpt.output import CodeRows, VargptOutput
 from vargpt_model.vargpt.placeholders import expect_count, scattered
 from vargpt_model.vargpt.projectors import GenerationProjector, UnderstandingProjector
 from vargpt_model.vargpt.vision_tower import VisionTower
@@ -29,13 +29,6 @@ if TYPE_CHECKING:
     from vargpt_model.generation.parts import OnEvent
 
 DUMMY_SCALES = 2  # of the pass without images: enough to reach every parameter
-
-
-class CodeRows(NamedTuple):
-    """Images to draw as the LLM sees them, and what the decoder needs later."""
-
-    rows: Tensor  # (N, L, H)
-    condition: Tensor  # (N, C)
 
 
 class VargptForConditionalGeneration(PreTrainedModel):

@@ -1,9 +1,17 @@
-"""What a training pass of VARGPT gives."""
+"""What a training pass of VARGPT gives, and what its parts hand over."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor
 from transformers.utils.generic import ModelOutput
+
+
+class CodeRows(NamedTuple):
+    """Images to draw as the LLM sees them, and what the decoder needs later."""
+
+    rows: Tensor  # (N, L, H)
+    condition: Tensor  # (N, C)
 
 
 @dataclass

@@ -10,7 +10,6 @@ import re
 IMAGE_TOKENIZER = "vae_local."
 VISUAL_DECODER = "vargpt_gen."
 LLAVA_PARTS = ("vision_tower.", "multi_modal_projector.", "language_model.")
-GENERATION_PROJECTORS = ("image_gen_projector.", "image_gen_projector_out.")
 NULL_STATES = "guidance_null_states"
 CLASS_ROWS = "vargpt_gen.class_emb.weight"
 
@@ -32,11 +31,6 @@ def official_from_llava(name: str) -> str | None:
     for pattern, replacement in _LLAVA:
         name = pattern.sub(replacement, name)
     return name
-
-
-def llava_from_official(name: str) -> str | None:
-    """The name in the published LLaVA-1.5 of one of VARGPT's tensors; None if it has none."""
-    return name if name.startswith(LLAVA_PARTS) else None
 
 
 def official_from_var(name: str) -> str:

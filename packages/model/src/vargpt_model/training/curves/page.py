@@ -17,6 +17,7 @@ from vargpt_model.training.curves.readings import readings_of
 from vargpt_model.training.folder_lock import STARTED
 
 PAGE = "curves.html"
+METRICS = "metrics.jsonl"
 
 
 class Section(NamedTuple):
@@ -31,7 +32,7 @@ class Section(NamedTuple):
 
 def write_curves(out: Path) -> None:
     """Write the page of a folder: its own run, and those of the folders in it, first to last."""
-    folders = [out, *sorted(path.parent for path in out.glob("*/metrics.jsonl"))]
+    folders = [out, *sorted(path.parent for path in out.glob(f"*/{METRICS}"))]
     sections = [_section(out, folder) for folder in folders]
     sections = sorted((one for one in sections if one.plots), key=_place(out))
     page = _template().render(
@@ -57,13 +58,13 @@ def _section(out: Path, folder: Path) -> Section:
     )
 
 
-def _place(out: Path) -> Callable[[Section], float]:
-    """Phases in the order in which they began."""
+def _place(out: Path) -> Callable[[Section], int]:
+    """Phases in their order: one is written to the last time before the next begins."""
 
-    def began(section: Section) -> float:
-        return (out / section.name / "tensorboard").stat().st_ctime if section.name else 0.0
+    def written(section: Section) -> int:
+        return (out / section.name / METRICS).stat().st_mtime_ns if section.name else 0
 
-    return began
+    return written
 
 
 def _config(folder: Path) -> dict[str, Any]:
