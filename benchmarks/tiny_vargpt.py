@@ -80,7 +80,7 @@ class Recipe:
             "end_lr_frac": 0.02,
             "beta2": 0.95,
             "image_loss_weight": 1,
-            "save_every": max(1, self.steps(steps) // NUM_CURVE_POINTS) if number == 3 else 200,
+            "save_every": -(-self.steps(steps) // NUM_CURVE_POINTS) if number == 3 else 200,
         }
         return [f"{key}={value}" for key, value in settings.items()]
 
