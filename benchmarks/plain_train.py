@@ -67,6 +67,7 @@ def rows_at_random(
     text = words[torch.randint(len(words), (2, batch_size, TEXT_POSITIONS))].to(device)
 
     def run(token_id: int | None, length: int) -> Tensor:
+        assert token_id is not None  # the presets name them all
         return torch.full((batch_size, length), token_id, device=device)
 
     start = run(config.image_gen_start_token_id, 1)
@@ -106,7 +107,9 @@ def densely_masked(q: Tensor, k: Tensor, v: Tensor, ranges, *, scale: float, dro
 def plain_drawing_loss(model: VargptForConditionalGeneration, rows: Rows) -> Tensor:
     """Text and image loss of rows that draw."""
     codes = model.encode_images(rows.target_pixel_values)
-    no_class = torch.full((len(codes),), model.config.training_condition, device=codes.device)
+    condition = model.config.training_condition
+    assert condition is not None  # the configuration fills it
+    no_class = torch.full((len(codes),), condition, device=codes.device)
     drawn = model.code_rows(codes, model.vargpt_gen.dropped_conditions(no_class))
     is_code = rows.drawing_ids == model.config.image_gen_pad_token_id
     embeds = model.get_input_embeddings()(rows.drawing_ids)

@@ -51,7 +51,8 @@ def card(run: Path, scale: str) -> str:
             f"| {stage} | {made['num_trained_parameters']:,} | {config['num_steps']:,} | "
             f"{config['batch_size']} | {config['peak_lr']:g} | {rows} |"
         )
-    lines += ["", "## Scores", "", "| what | right | 95 % interval | of |", "| --- | ---: | --- | ---: |"]
+    lines += ["", "## Scores", ""]
+    lines += ["| what | right | 95 % interval | of |", "| --- | ---: | --- | ---: |"]
     lines += list(_scores(run / "scores-stage3"))
     manifest = _read(run / "stage3" / "manifest.json")
     versions = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
@@ -66,7 +67,8 @@ def _scores(folder: Path):
         summary, split = _read(path), path.parent.name.rpartition("-")[2]
         if "world" in summary:
             found = summary["world"]
-            yield _row(f"drawings, all that is named ({split})", found["right"], found["right"]["n"])
+            right = found["right"]
+            yield _row(f"drawings, all that is named ({split})", right, right["n"])
             for name, value in found["by_attribute"].items():
                 yield _row(f"drawings, {name} ({split})", value, value["n"])
         if "world_questions" in summary:

@@ -60,22 +60,23 @@ def _connect() -> None:
         "logging_level": logging.ERROR,
         "runtime_env": {"env_vars": {"PYTHONPATH": path}},
     }
-    if address is None:
-        options |= {"include_dashboard": False, "object_store_memory": _OBJECTS_BYTES}
-        for number in range(1, _STARTS + 1):
-            try:
-                ray.init(**options)
-                return
-            except Exception as error:  # its own kind, where a node did not start in 30 s
-                ray.shutdown()
-                if number == _STARTS:
-                    raise UserError(
-                        "--engine ray: no cluster could be started on this machine "
-                        f"({printable(str(error))[:200]}). Run the same command when it is less "
-                        "busy, or leave --engine out."
-                    ) from error
-    _expect_answer(address)
-    ray.init(**options)
+    if address is not None:
+        _expect_answer(address)
+        ray.init(**options)
+        return
+    options |= {"include_dashboard": False, "object_store_memory": _OBJECTS_BYTES}
+    for number in range(1, _STARTS + 1):
+        try:
+            ray.init(**options)
+            return
+        except Exception as error:  # its own kind, where a node did not start in 30 s
+            ray.shutdown()
+            if number == _STARTS:
+                raise UserError(
+                    "--engine ray: no cluster could be started on this machine "
+                    f"({printable(str(error))[:200]}). Run the same command when it is less "
+                    "busy, or leave --engine out."
+                ) from error
 
 
 def _expect_answer(address: str) -> None:
