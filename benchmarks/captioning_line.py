@@ -1,6 +1,10 @@
-"""For `gpu.py`: a BLIP-2 2.7B with random weights, as `save_pretrained` writes it, and images."""
+"""Lines of `gpu.py` about captions: a BLIP-2 2.7B of random weights, saved, loaded and asked."""
 
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -14,6 +18,12 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
+
+from vargpt_datagen.captioning.blip2 import Captioner
+from vargpt_datagen.captioning.decoding import Decoders, decode, default_num_decoders
+from vargpt_datagen.captioning.images import list_images
+from vargpt_datagen.captioning.presets import PRESETS
+from vargpt_datagen.captioning.shards import Shard, captioned_shards
 
 IMAGE_SIZE_PX = (500, 375)  # about what ImageNet's have
 _PAD_ID, _END_ID, _IMAGE_ID = range(3)
@@ -85,3 +95,44 @@ def write_images(folder: Path, count: int) -> Path:
         image = Image.fromarray(coarse).resize(IMAGE_SIZE_PX, Image.Resampling.BICUBIC)
         image.save(folder / f"image{number:05d}.jpg", quality=90)
     return folder
+
+
+def captioning_figures(
+    device: torch.device, seconds_of: Callable[..., float], *, small: bool
+) -> Iterator[tuple[str, str, float, str]]:
+    """Name, predicted, measured, unit: preset vl-enriched from files, and plain `generate`."""
+    counts = (1, 4) if small else (1, 64, 128, 256, 512)
+    with TemporaryDirectory() as temporary:
+        folder = save_random_blip2(Path(temporary) / "blip2", device=device, small=small)
+        images = write_images(Path(temporary) / "images", 8 if small else 1_024)
+        captioner = Captioner(folder, PRESETS["vl-enriched"], dtype="bfloat16", device=str(device))
+        shard = Shard(Path(), list_images(images).rows)
+        names = shard.images.column("image").to_pylist()[: counts[-1]]
+        decoded = [decode(images / name, captioner.square).pixels for name in names]
+        pixels = np.stack([each for each in decoded if each is not None])
+        rates = {}
+        for count in counts:  # pixels in memory already: what the device can do at best
+            seconds = seconds_of(partial(captioner.captions, pixels[:count]), repeats=3)
+            rates[count] = count / seconds
+            predicted = {1: "1.7", 64: "105", 256: "280", 512: "340"}.get(count, "between")
+            name = f"BLIP-2 2.7B: plain generate, batch {count}"
+            yield (name, predicted, rates[count], "images/s")
+        best = max(rates, key=lambda count: rates[count])
+        with Decoders(images, captioner.square, default_num_decoders()) as decoders:
+            started = time.perf_counter()
+            list(
+                captioned_shards(
+                    [shard],
+                    captioner,
+                    decoders,
+                    captioner="random",
+                    batch_size=best,
+                    on_images=lambda _: None,
+                )
+            )
+            took_s = time.perf_counter() - started
+        yield ("BLIP-2 2.7B: best batch", "512", best, "images")
+        rate = shard.images.num_rows / took_s
+        yield ("BLIP-2 2.7B: files to captions", "at the best batch's", rate, "images/s")
+        busy = 100 * (1 - decoders.waited_s / took_s)
+        yield ("BLIP-2 2.7B: not waiting for pixels", "over 99", busy, "% of the time")

@@ -13,24 +13,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
-import numpy as np
 import torch
-from captioning_line import save_random_blip2, write_images  # beside this file, as are these two
+from captioning_line import captioning_figures  # beside this file, as are these two
 from plain_train import densely_masked
 from stage_steps import stage_figures
 from torch import Tensor
 
-from vargpt_datagen.captioning.blip2 import Captioner
-from vargpt_datagen.captioning.decoding import Decoders, decode, default_num_decoders
-from vargpt_datagen.captioning.images import list_images
-from vargpt_datagen.captioning.presets import PRESETS
-from vargpt_datagen.captioning.shards import Shard, captioned_shards
 from vargpt_model import (
     DrawingConfig,
     GenerationOptions,
@@ -279,6 +271,12 @@ def compiled_blocks(decoder: VisualDecoder, machine: Machine) -> Iterator[None]:
             layer.forward = forward
 
 
+def captioning_lines(machine: Machine) -> Iterator[Line]:
+    """BLIP-2 2.7B in bf16, preset vl-enriched: files to captions, and plain `generate`."""
+    for figure in captioning_figures(machine.device, machine.seconds, small=machine.small):
+        yield Line(*figure)
+
+
 def stage_lines(machine: Machine) -> Iterator[Line]:
     """Steps of the three stages, preset 7b."""
     for figure in stage_figures(machine.device, machine.dtype, small=machine.small):
@@ -314,49 +312,6 @@ def encoding_lines(machine: Machine) -> Iterator[Line]:
     tokenizer.encoder.to(memory_format=torch.channels_last)
     seconds = machine.seconds(lambda: tokenizer.encode(images))
     yield Line("encode, float32, channels last", "as fast", count / seconds, "images/s")
-
-
-def captioning_lines(machine: Machine) -> Iterator[Line]:
-    """BLIP-2 2.7B in bf16, preset vl-enriched: files to captions, and plain `generate`."""
-    counts = (1, 4) if machine.small else (1, 64, 128, 256, 512)
-    with TemporaryDirectory() as temporary:
-        folder = save_random_blip2(
-            Path(temporary) / "blip2", device=machine.device, small=machine.small
-        )
-        images = write_images(Path(temporary) / "images", 8 if machine.small else 1_024)
-        captioner = Captioner(
-            folder, PRESETS["vl-enriched"], dtype="bfloat16", device=str(machine.device)
-        )
-        shard = Shard(Path(), list_images(images).rows)
-        names = shard.images.column("image").to_pylist()[: counts[-1]]
-        decoded = [decode(images / name, captioner.square).pixels for name in names]
-        pixels = np.stack([each for each in decoded if each is not None])
-        rates = {}
-        for count in counts:  # pixels in memory already: what the device can do at best
-            seconds = machine.seconds(partial(captioner.captions, pixels[:count]), repeats=3)
-            rates[count] = count / seconds
-            predicted = {1: "1.7", 64: "105", 256: "280", 512: "340"}.get(count, "between")
-            name = f"BLIP-2 2.7B: plain generate, batch {count}"
-            yield Line(name, predicted, rates[count], "images/s")
-        best = max(rates, key=lambda count: rates[count])
-        with Decoders(images, captioner.square, default_num_decoders()) as decoders:
-            started = time.perf_counter()
-            list(
-                captioned_shards(
-                    [shard],
-                    captioner,
-                    decoders,
-                    captioner="random",
-                    batch_size=best,
-                    on_images=lambda _: None,
-                )
-            )
-            took_s = time.perf_counter() - started
-        yield Line("BLIP-2 2.7B: best batch", "512", best, "images")
-        rate = shard.images.num_rows / took_s
-        yield Line("BLIP-2 2.7B: files to captions", "at the best batch's", rate, "images/s")
-        busy = 100 * (1 - decoders.waited_s / took_s)
-        yield Line("BLIP-2 2.7B: not waiting for pixels", "over 99", busy, "% of the time")
 
 
 def main() -> None:

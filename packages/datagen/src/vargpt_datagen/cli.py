@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from vargpt_datagen import cli_caption, cli_sharing, cli_template_builds, cli_world
+from vargpt_datagen import cli_caption, cli_seeds, cli_sharing, cli_template_builds, cli_world
 from vargpt_datagen.config_file import ConfigFile
 from vargpt_datagen.resumable import resumable
 
@@ -317,85 +317,9 @@ app.command(epilog="Example: datagen world --out ./world-pictures --rows 1000 --
 )
 
 
-@app.command(
+app.command(
     epilog="Example: datagen seeds --writer deepseek --max-usd 0.20 --out ./seeds",
-)
-def seeds(
-    out: Annotated[Path, typer.Option(help="Output folder, as --seeds of build-130k takes it.")],
-    writer: Annotated[
-        str | None, typer.Option(help="deepseek, or the base URL of a host.", metavar="NAME|URL")
-    ] = None,
-    count: Annotated[int, typer.Option(help="Seeds of each kind; may be raised later.")] = 120,
-    seed: Annotated[int, typer.Option(help="Chooses the examples that requests show.")] = 0,
-    work_dir: Annotated[
-        Path | None,
-        typer.Option(help="Local folder for journal and lock.", show_default="OUT/.work"),
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Model of the host.", show_default="deepseek-flash there")
-    ] = None,
-    key_env: Annotated[
-        str | None,
-        typer.Option(
-            help="Environment variable with the key; none: send no key.",
-            metavar="NAME",
-            show_default="DEEPSEEK_API_KEY or OPENAI_API_KEY",
-        ),
-    ] = None,
-    price: Annotated[
-        str | None,
-        typer.Option(
-            help="USD per million tokens.", metavar="IN,OUT[,CACHED]", show_default="the table's"
-        ),
-    ] = None,
-    in_flight: Annotated[int, typer.Option(help="Requests at once, at most; 3 have work.")] = 3,
-    max_usd: Annotated[
-        float | None,
-        typer.Option(
-            help="Never spend more on this folder, earlier runs included.", show_default="no cap"
-        ),
-    ] = None,
-    reply_timeout: Annotated[
-        float, typer.Option(help="Seconds until a request without a reply is sent again.")
-    ] = 600.0,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the first requests and USD; write nothing.")
-    ] = False,
-    config: ConfigFile = None,
-) -> None:
-    """Ask an LLM for the three pools of seeds: for the request, the scene and the answer."""
-    from vargpt_datagen.seeds import build as making
-    from vargpt_datagen.writer_config import OFFLINE, WriterConfig
-
-    settings = making.SeedsConfig(
-        out=out,
-        count=count,
-        seed=seed,
-        work_dir=work_dir,
-        writer=WriterConfig(
-            name=writer or OFFLINE,
-            model=model,
-            key_env=key_env,
-            price=price,
-            in_flight=in_flight,
-            max_usd=max_usd,
-            reply_timeout_s=reply_timeout,
-        ),
-    )
-    if dry_run:
-        typer.echo(making.dry_run_seeds(settings))
-        return
-    with resumable():
-        made = making.seeds(settings)
-    if made.was_finished:
-        typer.echo(f"{made.num_seeds:,} seeds were published already, nothing to do -> {made.out}")
-    else:
-        paid = "" if made.usd is None else f", {made.usd:.2f} USD"
-        typer.echo(
-            f"{made.num_seeds:,} seeds ({made.num_of_kind:,} of each kind){paid} -> {made.out}"
-        )
-
-
+)(cli_seeds.seeds)
 app.command(
     epilog="Example: datagen caption ~/imagenet --out ./captions && datagen verify ./captions"
 )(cli_caption.caption)
