@@ -14,24 +14,11 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import tiny_vargpt_scores as scores
-
-from vargpt_datagen.wording_templates import shipped_templates
-from vargpt_datagen.world.tables import SHORT_ANSWER
-from vargpt_schema import (
-    CAPTIONS,
-    EVAL_PROMPTS,
-    INSTRUCT,
-    CaptionRecord,
-    EvalPromptRecord,
-    InstructRecord,
-    Message,
-)
-from vargpt_schema.instruct import sample_id_of
 
 NUM_CURVE_POINTS = 6  # of stage 3
 
@@ -165,7 +152,7 @@ def make_data(run: Run, recipe: Recipe) -> None:
     ):
         run.command(
             *("datagen", "world", "--rows", rows, "--size", 32, "--split", split, "--objects", 1),
-            *("--full-captions", "--questions", "--out", run.out / split),
+            *("--full-captions", "--questions", "--prompts", "--out", run.out / split),
         )
     captions = run.out / "train" / "captions.parquet"
     run.command("datagen", "build-1270k", "--captions", captions, "--out", run.out / "draw")
@@ -173,63 +160,6 @@ def make_data(run: Run, recipe: Recipe) -> None:
         *("datagen", "build-eval", "--captions", run.out / "validation" / "captions.parquet"),
         *("--out", run.out / "prompts-validation"),
     )
-    withheld = run.out / "prompts-withheld" / "prompts.parquet"
-    if not withheld.exists():
-        EVAL_PROMPTS.write(withheld_prompts(run.out / "withheld" / "captions.parquet"), withheld)
-    ask = run.out / "ask" / "ask.parquet"
-    if not ask.exists():
-        INSTRUCT.write(conversations(run.out / "train" / "questions"), ask)
-
-
-def withheld_prompts(captions: Path) -> list[EvalPromptRecord]:
-    """`datagen build-eval` takes validation captions alone; these are in its held-out wordings."""
-    templates = shipped_templates().held_out_prompts
-    rows: Iterator[CaptionRecord] = CAPTIONS.records(captions)
-    return [
-        EvalPromptRecord(
-            prompt_id=f"withheld-{place}",
-            prompt=template.text.format(caption=row.caption),
-            caption=row.caption,
-            image_id=row.image_id,
-            split=row.split,
-            label=None,
-            wnid=None,
-            source="world",
-            prompt_template_id=template.template_id,
-        )
-        for place, row in enumerate(rows)
-        for template in [templates[place % len(templates)]]
-    ]
-
-
-def conversations(questions: Path) -> list[InstructRecord]:
-    """All questions about a picture in one conversation, as LLaVA has them, in turning order."""
-    by_image: dict[str, list[InstructRecord]] = {}
-    for row in INSTRUCT.records(questions):
-        by_image.setdefault(row.images[0], []).append(row)
-    found = []
-    for place, rows in enumerate(by_image.values()):
-        first = place % len(rows)
-        turns = [*rows[first:], *rows[:first]]
-        messages = [message for row in turns for message in row.messages]
-        asked = tuple(
-            Message(role, _without_frame(content) if turn else content)
-            for turn, (role, content) in enumerate(messages)
-        )
-        images, image_id = rows[0].images, rows[0].image_id
-        fields = {name: getattr(rows[0], name) for name in InstructRecord.__dataclass_fields__}
-        changed = {
-            "sample_id": sample_id_of("world", image_id, images, asked),
-            "messages": asked,
-            "source": "world",
-        }
-        found.append(InstructRecord(**{**fields, **changed}))
-    return found
-
-
-def _without_frame(question: str) -> str:
-    """Picture and the wish for a short answer are said once, in the first turn."""
-    return question.removeprefix("<image>\n").removesuffix(f"\n{SHORT_ANSWER}")
 
 
 def train(run: Run, recipe: Recipe) -> None:
@@ -237,8 +167,8 @@ def train(run: Run, recipe: Recipe) -> None:
     out, world = run.out, run.out / "train"
     run.trained(
         "image tokenizer",
-        *("vargpt", "train", "image-tokenizer", "--data", world, "--image-root", world),
-        *settings_of(recipe.image_tokenizer),
+        *("vargpt", "train", "image-tokenizer", "--data", world / "captions.parquet"),
+        *("--image-root", world, *settings_of(recipe.image_tokenizer)),
         *("--out", out / "image-tokenizer"),
     )
     run.command(
@@ -257,7 +187,7 @@ def train(run: Run, recipe: Recipe) -> None:
         *("--out", out / "base"),
     )
     model = out / "base"
-    rows = {1: ["draw"], 2: ["draw:1.0", "ask:0.4"], 3: ["draw"]}
+    rows = {1: ["draw"], 2: ["draw:1.0", "train/dialogues:0.4"], 3: ["draw"]}
     for number in (1, 2, 3):
         data = [word for name in rows[number] for word in ("--data", out / name)]
         run.trained(
@@ -278,7 +208,9 @@ def draw(run: Run) -> None:
         ("untrained", "validation"),
     ):
         drawn = run.out / f"drawn-{model}-{split}"
-        prompts = sorted((run.out / f"prompts-{split}").rglob("*.parquet"))[0]
+        prompts = run.out / split / "prompts.parquet"
+        if split == "validation":
+            prompts = sorted((run.out / "prompts-validation").rglob("*.parquet"))[0]
         run.command(
             *("vargpt", "generate", "--model", run.out / model, "--prompts", prompts),
             *("--guidance", 0, "--top-k", 1, "--max-images", 1, "--max-part-tokens", 80),

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+import numpy as np
 import pyarrow as pa
 
-from vargpt_datagen.eval_rows import planned_prompts, prompt_rows
-from vargpt_datagen.template_rows import combined
+from vargpt_datagen.eval_rows import prompt_rows
+from vargpt_datagen.template_rows import combined, filled
 from vargpt_datagen.wording_templates import shipped_templates
 from vargpt_schema import CAPTIONS, INSTRUCT, InstructRecord, UserError
 from vargpt_schema.conversation import Message
@@ -92,17 +93,13 @@ def dialogues_table(indices: Sequence[int]) -> pa.Table:
 
 
 def prompts_table(indices: Sequence[int]) -> pa.Table:
-    """An `eval_prompts` table: each caption in a template that no training set has."""
+    """An `eval_prompts` table: captions in the templates that no training set has, in turn."""
     captions = captions_table(indices)
-    split = split_of(indices[0])
-    planned = planned_prompts(
-        combined(captions, "caption"),
-        range(len(indices)),
-        shipped_templates().held_out_prompts,
-        seed=0,
-        captions_sha256=split,
-    )
-    return prompt_rows(captions, planned.prompts, planned.template_ids, "world", split=split)
+    templates = shipped_templates().held_out_prompts
+    chosen = np.arange(len(indices)) % len(templates)
+    prompts = filled(combined(captions, "caption"), chosen, templates)
+    ids = pa.array([each.template_id for each in templates]).take(pa.array(chosen))
+    return prompt_rows(captions, prompts, ids, "world", split=split_of(indices[0]))
 
 
 def _asked(index: int, source: str, questions: Sequence[Question]) -> InstructRecord:
