@@ -69,7 +69,8 @@ def _scores(folder: Path):
             found = summary["world"]
             right = found["right"]
             yield _row(f"drawings, all that is named ({split})", right, right["n"])
-            for name, value in found["by_attribute"].items():
+            named = {name: each for name, each in found["by_attribute"].items() if each["n"]}
+            for name, value in named.items():
                 yield _row(f"drawings, {name} ({split})", value, value["n"])
         if "world_questions" in summary:
             found = summary["world_questions"]

@@ -100,7 +100,7 @@ def test_replies_that_were_lost_or_report_nothing_count_at_their_worst(
 
 @pytest.mark.slow
 def test_the_cap_holds_over_kills_of_the_process(server: Server, tmp_path: Path):
-    server.configure(latency_s=0.3)
+    server.configure(latency_s=1.0)  # a busy machine notices 20 replies late
     words = ("--price", PRICE, "--in-flight", 32, "--max-usd", 0.2)
     num_kills = 0
     for _ in range(12):
@@ -116,7 +116,7 @@ def test_the_cap_holds_over_kills_of_the_process(server: Server, tmp_path: Path)
                 break
         num_kills += 1
     assert "raise --max-usd" in refusal(build(server.url, *words, cwd=tmp_path, rows=500))
-    assert num_kills >= 2
+    assert num_kills >= 1
     assert billed_usd(server, tmp_path / "build") <= 0.2
 
     words = ("--price", PRICE, "--max-usd", 5)
