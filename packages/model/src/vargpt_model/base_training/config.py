@@ -10,8 +10,8 @@ from vargpt_model.training.schedules import LearningRate
 class BaseTraining:
     """Four phases, each with its own steps, batch and learning rate; 0 steps leave a phase out.
 
-    Every learning rate is a peak: a cosine with warm-up leads there and back. Steps are those of
-    `tiny` in benchmarks/tiny_vargpt.py; the vision tower's are cheap, and shapes are learned last.
+    Every learning rate is a peak: a cosine with warm-up leads there and back. Steps suit
+    `tiny`; benchmarks/tiny_vargpt.py takes more contrastive ones, as shapes are learned last.
     """
 
     # The LLM, on captions and on questions about them.
