@@ -10,11 +10,10 @@ import pytest
 
 from tests.model.vargpt.conftest import small_config, small_model
 from tests.model.world_pictures import save_pictures
-from vargpt_datagen.world.tables import SHORT_ANSWER, questions_table
 from vargpt_model.stages import Stage
 from vargpt_schema import INSTRUCT, InstructRecord, Message
 from vargpt_schema.instruct import sample_id_of
-from vargpt_schema.world import SPLITS, Scene, WorldObject, caption_at, image_path
+from vargpt_schema.world import SPLITS, Scene, WorldObject, caption_at
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 RED_CIRCLE = Scene("white", (WorldObject("circle", "red", "small", "centre"),))
@@ -73,19 +72,6 @@ def test_the_best_constants_are_the_most_frequent_ones(scores):
     ]
     assert scores.best_constant_answer(answers) == 0.75
     assert scores.chance_answer(answers) == pytest.approx((3 * 1 / 2 + 1) / 4)
-
-
-def test_questions_about_one_picture_become_one_conversation_with_one_picture(scores, tmp_path):
-    assert scores  # tiny_vargpt imports it
-    path = tmp_path / "questions.parquet"
-    INSTRUCT.write(questions_table(range(3)), path)
-    found = benchmark("tiny_vargpt").conversations(path)
-    assert [row.images for row in found] == [(image_path(index),) for index in range(3)]
-    texts = [[message.content for message in row.messages] for row in found]
-    assert all(len(text) in (14, 16) for text in texts)  # relations need two objects
-    assert all("\n".join(text).count("<image>") == 1 for text in texts)
-    assert all("\n".join(text).count(SHORT_ANSWER) == 1 for text in texts)
-    assert all(text[0].startswith("<image>\n") for text in texts)
 
 
 def record(task: str, question: str, answer: str, image: str) -> InstructRecord:
