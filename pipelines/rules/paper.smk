@@ -1,10 +1,10 @@
 # The paper's run: ImageNet, published parts, a cluster. None of it has been run: no GPU, no ImageNet,
-# no weights were at hand. GPU hours are worked out in docs/reproduction.md, not measured.
+# no weights were at hand. GPU hours are worked out in docs/training.md, not measured.
 #
 # What to fetch first (config/paper.yaml says where it is expected):
-#   ImageNet-1k training and validation images               image-net.org, own terms    ~150 GB
-#   llava-1.5-7b-hf; var_d30.pth; vae_ch160v4096z32.pth      huggingface.co              ~24 GB
-#   llava_v1_5_mix665k.json and its images; LLaVA-OneVision  huggingface.co              ~500 GB
+#   ImageNet-1k training and validation images               image-net.org, own terms
+#   llava-1.5-7b-hf; var_d30.pth; vae_ch160v4096z32.pth      huggingface.co
+#   llava_v1_5_mix665k.json and its images; LLaVA-OneVision  huggingface.co
 #   Inception and CLIP weights: `vargpt-eval doctor` names them with their hashes
 
 GPU = {"slurm_extra": "'--gpus=1'", "runtime": 24 * 60, "mem_mb": 64_000}
@@ -48,7 +48,7 @@ def captions_input():
 CAPTIONS = at("captions") if config["captions"] == "blip2" else config["captions"]
 
 
-# About 19 USD with deepseek-flash at the prices of `datagen build-130k --dry-run`; never above --max-usd.
+# `datagen build-130k --dry-run` says what it would cost; --max-usd in config/paper.yaml is the cap.
 rule instruct:
     input:
         captions_input(),
