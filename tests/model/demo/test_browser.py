@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -26,6 +27,7 @@ if CHROMIUM is None:
     pytest.skip("no chromium on PATH", allow_module_level=True)
 
 PATIENCE_S = 120.0
+HEARD_WITHIN_S = 15.0  # a page in use sends at once
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -126,13 +128,23 @@ class Visitor:
                 self.complaints.append(message.text) if message.type == "error" else None
             ),
         )
-        self.page.goto(address)
+        # The page's own first event: a box is there before the page listens to it.
+        with self.page.expect_request("**/queue/data*"):
+            self.page.goto(address)
         self.box = self.page.locator("#box textarea")
         self.box.wait_for()
 
     def ask(self, words: str) -> None:
-        self.box.fill(words)
-        self.box.press("Enter")
+        """Until the page has told the server."""
+        ends_s = time.monotonic() + PATIENCE_S
+        while True:
+            self.box.fill(words)
+            try:
+                with self.page.expect_request("**/queue/join*", timeout=HEARD_WITHIN_S * 1000):
+                    self.box.press("Enter")
+                return
+            except playwright.TimeoutError:
+                assert time.monotonic() < ends_s, "the page never sent anything"
 
     def wait_for_the_end(self, num_replies: int) -> None:
         """Until that many replies are there and the button sends again."""
