@@ -42,21 +42,15 @@ class Recipe:
 
     @property
     def base(self) -> list[str]:
-        """The vision tower's phase is cheap and decides how well shapes are told apart."""
-        return [
-            f"text_steps={self.steps(100)}",
-            f"contrast_steps={self.steps(5_000)}",
-            f"joint_steps={self.steps(600)}",
-            "joint_lr=2e-3",
-            f"decoder_steps={self.steps(500)}",
-            "decoder_batch_size=64",
-        ]
+        """The defaults of `vargpt train base`."""
+        phases = {"text": 100, "contrast": 5_000, "joint": 1_600, "decoder": 500}
+        return [f"{name}_steps={self.steps(count)}" for name, count in phases.items()]
 
     def stage(self, number: int) -> list[str]:
         """Stage 2 has the image loss, as in the official code: an LLM that never learned to carry
         the caption to the image's rows leaves the frozen decoder of stage 3 without it.
         """
-        steps, peak_lr = {1: (120, 2e-3), 2: (1_000, 2e-3), 3: (2_400, 2e-3)}[number]
+        steps, peak_lr = {1: (120, 2e-3), 2: (1_300, 1.5e-3), 3: (2_400, 2e-3)}[number]
         settings = {
             "max_steps": self.steps(steps),
             "peak_lr": peak_lr,
@@ -187,7 +181,7 @@ def train(run: Run, recipe: Recipe) -> None:
         *("--out", out / "base"),
     )
     model = out / "base"
-    rows = {1: ["draw"], 2: ["draw:1.0", "train/dialogues:0.8"], 3: ["draw"]}
+    rows = {1: ["draw"], 2: ["draw:1.0", "train/dialogues:0.7", "train/questions:0.5"], 3: ["draw"]}
     for number in (1, 2, 3):
         data = [word for name in rows[number] for word in ("--data", out / name)]
         run.trained(

@@ -22,6 +22,7 @@ from vargpt_schema.world import (
     image_path,
     label_at,
     named_scene_at,
+    presence_first,
     questions_at,
     scene_at,
     split_of,
@@ -82,13 +83,15 @@ def questions_table(indices: Sequence[int]) -> pa.Table:
 def dialogues_table(indices: Sequence[int]) -> pa.Table:
     """An `instruct` table with all questions about a scene in one conversation, as LLaVA has them.
 
-    Each conversation begins with another of them, in turn.
+    Each conversation begins with another of them, in turn, but for questions of presence, which
+    the others would answer.
     """
     rows = []
     for place, index in enumerate(indices):
         questions = questions_at(index)
         first = place % len(questions)
-        rows.append(_asked(index, "world", [*questions[first:], *questions[:first]]))
+        turned = [*questions[first:], *questions[:first]]
+        rows.append(_asked(index, "world", presence_first(turned)))
     return INSTRUCT.from_records(rows)
 
 

@@ -11,25 +11,25 @@ class BaseTraining:
     """Four phases, each with its own steps, batch and learning rate; 0 steps leave a phase out.
 
     Every learning rate is a peak: a cosine with warm-up leads there and back. Steps suit
-    `tiny`; benchmarks/tiny_vargpt.py takes more contrastive ones, as shapes are learned last.
+    `tiny`, and are those of benchmarks/tiny_vargpt.py.
     """
 
     # The LLM, on captions and on questions about them.
     text_steps: int = 100
     text_batch_size: int = 32  # texts
     text_lr: float = 2e-3
-    # The vision tower, on pictures beside the words that they show.
-    contrast_steps: int = 2_000
+    # Vision tower and understanding projector, on pictures beside the words that they show.
+    contrast_steps: int = 5_000
     contrast_batch_size: int = 64  # pictures
     contrast_lr: float = 2e-3
     hard_frac: float = 0.5  # of a batch, in groups that differ in the shape, or size, alone
     # Vision tower, understanding projector and LLM, on captions and questions about pictures.
-    joint_steps: int = 500
+    joint_steps: int = 1_600
     joint_batch_size: int = 32  # conversations
     joint_lr: float = 2e-3
-    joint_tower_lr_frac: float = 0.1  # of joint_lr, for the vision tower: at 1 it unlearns shapes
+    joint_tower_lr_frac: float = 0.0  # of joint_lr, for the vision tower: at 1 it unlearns shapes
     description_frac: float = 0.25  # of the conversations about a picture; the others ask
-    text_frac: float = 0.15  # of the conversations, without a picture, as in the first phase
+    text_frac: float = 0.1  # of the conversations, without a picture, as in the first phase
     # The visual decoder, on codes of the classes.
     decoder_steps: int = 500
     decoder_batch_size: int = 64  # images

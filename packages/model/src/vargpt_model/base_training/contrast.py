@@ -1,7 +1,8 @@
 """The vision tower's phase: pictures and the words that they show, told apart in a batch.
 
-B pictures, W words of the world, D width. After CLIP (arXiv 2103.00020), with a bag of words for a
-text tower; both heads are thrown away when the phase ends.
+B pictures, W words of the world, P patches, H width of the LLM. After CLIP (arXiv 2103.00020), with
+the LLM's own embeddings for a text tower: a picture comes to the LLM as the words that it shows,
+which the next phase then need not learn.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from vargpt_model.base_training.config import BaseTraining
 from vargpt_model.base_training.hard_negatives import ContrastBatches
 from vargpt_model.base_training.part_optimizer import PartOptimizer
-from vargpt_model.base_training.parts import is_vision_used
+from vargpt_model.base_training.parts import is_trained_by_contrast
 from vargpt_model.base_training.world import World
 from vargpt_model.processor import VargptProcessor
 from vargpt_model.training.loop import refuse_nan
@@ -23,27 +24,30 @@ from vargpt_schema.world import BACKGROUNDS, COLOURS, POSITIONS, SHAPES, SIZES, 
 
 WORDS = (*SHAPES, *COLOURS, *SIZES, *POSITIONS, *(f"{ground} ground" for ground in BACKGROUNDS))
 INITIAL_SCALE = 10.0  # of cosines; learned
-MAX_SCALE = 100.0
+MAX_SCALE = 30.0  # at CLIP's 100, directions that differ little suffice, and the LLM misses them
 
 
-class ContrastHeads(nn.Module):
-    """Pictures and bags of words to one space."""
+class ContrastScores(nn.Module):
+    """Cosines of what the LLM sees of a picture and of its embeddings of words, scaled."""
 
-    def __init__(self, width: int) -> None:
+    word_directions: Tensor
+
+    def __init__(self, word_embeddings: Tensor) -> None:
+        """(W, H), which stay as they are"""
         super().__init__()
-        self.of_pictures = nn.Linear(width, width)
-        self.of_words = nn.Linear(len(WORDS), width)
+        directions = F.normalize(word_embeddings.detach().float(), dim=-1)
+        self.register_buffer("word_directions", directions)
         self.log_scale = nn.Parameter(torch.tensor(INITIAL_SCALE).log())
 
     def forward(self, features: Tensor, bags: Tensor) -> Tensor:
-        """(B, P, D) features of patches, (B, W) -> (B, B) scaled cosines, a row a picture"""
-        pictures = F.normalize(self.of_pictures(features.mean(dim=1)), dim=-1)
-        words = F.normalize(self.of_words(bags), dim=-1)
+        """(B, P, H) features of patches, (B, W) -> (B, B) scores, a row a picture"""
+        pictures = F.normalize(features.mean(dim=1), dim=-1)
+        words = F.normalize(bags @ self.word_directions, dim=-1)
         return self.log_scale.exp().clamp(max=MAX_SCALE) * pictures @ words.T
 
 
 class ContrastJob:
-    """Vision tower, heads and optimizer."""
+    """Vision tower, understanding projector and optimizer."""
 
     def __init__(
         self,
@@ -61,17 +65,16 @@ class ContrastJob:
             hard_frac=config.hard_frac,
             seed=config.seed,
         )
-        torch.manual_seed(config.seed)
-        self.heads = ContrastHeads(model.config.vision.hidden_size).to(model.device)
+        self.scores = ContrastScores(word_embeddings(model, processor)).to(model.device)
         self.optimizer = PartOptimizer(
             model,
             {
                 **{
                     name: parameter
                     for name, parameter in model.named_parameters()
-                    if name.startswith("vision_tower.") and is_vision_used(model.config, name)
+                    if is_trained_by_contrast(model.config, name)
                 },
-                **{f"heads.{name}": value for name, value in self.heads.named_parameters()},
+                "scores.log_scale": self.scores.log_scale,
             },
             config.learning_rate(config.contrast_lr, config.contrast_steps),
             max_grad_norm=config.max_grad_norm,
@@ -83,9 +86,8 @@ class ContrastJob:
         rows = [self.rows[place] for place in places]
         pixels = self.processor.understood_pixels([self.world.picture(row) for row in rows])
         bags = torch.stack([bag_of(self.world.scene(row)) for row in rows]).to(self.model.device)
-        layer = self.model.config.vision_feature_layer
-        features = self.model.vision_tower(pixels.to(self.model.device), layer)[:, 1:]
-        logits = self.heads(features.float(), bags)
+        features = self.model.image_features(pixels.to(self.model.device))
+        logits = self.scores(features.float(), bags)
         is_same = (bags[:, None] == bags).all(dim=-1)
         loss = contrast_loss(logits, is_same)
         refuse_nan(loss, step, lambda: [self.world.names[row] for row in rows])
@@ -100,7 +102,7 @@ class ContrastJob:
 
     def report(self, step: int) -> Mapping[str, Any]:  # noqa: ARG002, the loop tells every job
         """The scale of the cosines."""
-        return {"logit_scale": self.heads.log_scale.detach().exp()}
+        return {"logit_scale": self.scores.log_scale.detach().exp()}
 
     def state_dict(self) -> dict[str, Any]:
         """Trained weights and optimizer."""
@@ -109,6 +111,13 @@ class ContrastJob:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from such a state."""
         self.optimizer.load_state_dict(state)
+
+
+def word_embeddings(model: VargptForConditionalGeneration, processor: VargptProcessor) -> Tensor:
+    """The LLM's input embeddings of WORDS, each the mean of its tokens': (W, H)"""
+    table = model.get_input_embeddings().weight
+    ids = [processor.tokenizer(f" {word}", add_special_tokens=False).input_ids for word in WORDS]
+    return torch.stack([table[tokens].mean(dim=0) for tokens in ids])
 
 
 def bag_of(scene: Scene) -> Tensor:

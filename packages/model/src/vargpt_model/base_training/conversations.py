@@ -4,10 +4,20 @@ Nothing here asks for a drawing; that is for the stages to teach.
 """
 
 import random
+from collections.abc import Mapping
 from typing import Literal, NamedTuple, get_args
 
 from vargpt_schema import IMAGE, Message
-from vargpt_schema.world import SPLITS, caption_at, named_scene_at, questions_at, scene_at
+from vargpt_schema.world import (
+    SPLITS,
+    Question,
+    QuestionKind,
+    caption_at,
+    named_scene_at,
+    presence_first,
+    questions_at,
+    scene_at,
+)
 
 MAX_QUESTIONS = 3  # in one conversation
 TextKind = Literal["caption", "repeat", "questions"]
@@ -15,6 +25,15 @@ TEXT_KINDS: tuple[TextKind, ...] = get_args(TextKind)
 TEXT_KIND_WEIGHTS = (3, 2, 5)
 SHORT_ANSWER_FRAC = 0.3
 SHORT_ANSWER = "Answer the question using a single word or phrase."  # LLaVA-1.5's words
+# How often a kind is asked, the others 1: whether a thing is there is learned last, as a word of
+# the question and a part of the picture have to be compared; colours and places come early.
+KIND_WEIGHTS: Mapping[QuestionKind, float] = {
+    "background": 0.25,
+    "colour": 0.5,
+    "position": 0.5,
+    "count": 3,
+    "existence": 3,
+}
 DESCRIBE = ("Describe the image.", "What does this picture show?", "What is in the picture?")
 REPEAT = ("Repeat this sentence: {}", "Say again: {}", "{} Repeat that.")
 
@@ -56,7 +75,7 @@ def picture_description(index: int, dice: random.Random) -> Conversation:
 def _questions(
     index: int, dice: random.Random, num_questions: int, before: str
 ) -> tuple[Message, ...]:
-    asked = dice.sample(questions_at(index), num_questions)
+    asked = presence_first(_chosen(index, dice, num_questions))
     is_capital = dice.random() < 0.5
     after = f"\n{SHORT_ANSWER}" if dice.random() < SHORT_ANSWER_FRAC else ""
     messages = []
@@ -68,6 +87,16 @@ def _questions(
         ]
         before = after = ""
     return tuple(messages)
+
+
+def _chosen(index: int, dice: random.Random, count: int) -> list[Question]:
+    """Questions about a scene, of different kinds, in any order."""
+    # The largest of u ** (1 / weight) are a weighted sample without replacement (Efraimidis, 2006).
+    keys = {
+        question: dice.random() ** (1 / KIND_WEIGHTS.get(question.kind, 1))
+        for question in questions_at(index)
+    }
+    return sorted(keys, key=lambda question: keys[question], reverse=True)[:count]
 
 
 def _fully_told(dice: random.Random) -> int:

@@ -30,3 +30,8 @@ def is_trained_by_base(config: VargptConfig, name: str) -> bool:
     if name.startswith("vision_tower."):
         return is_vision_used(config, name)
     return name.startswith(("language_model.", "multi_modal_projector."))
+
+
+def is_trained_by_contrast(config: VargptConfig, name: str) -> bool:
+    """Whether the contrastive phase trains a parameter: what the LLM sees pictures through."""
+    return is_trained_by_base(config, name) and not name.startswith("language_model.")

@@ -5,7 +5,12 @@ Numbers and words only; drawing is in vargpt_datagen.world, the checker in vargp
 
 from vargpt_schema.world.captions import caption_at, named_scene_at
 from vargpt_schema.world.difference import ATTRIBUTES, Difference, DifferenceKind, scene_difference
-from vargpt_schema.world.questions import Question, QuestionKind, questions_at
+from vargpt_schema.world.questions import (
+    Question,
+    QuestionKind,
+    presence_first,
+    questions_at,
+)
 from vargpt_schema.world.scene import (
     NUM_CLASSES,
     SPLITS,
@@ -88,6 +93,7 @@ __all__ = [
     "index_of",
     "label_at",
     "named_scene_at",
+    "presence_first",
     "questions_at",
     "relations_between",
     "scene_at",

@@ -40,6 +40,14 @@ def questions_at(index: int) -> tuple[Question, ...]:
     return tuple(found)
 
 
+def presence_first(questions: Sequence[Question]) -> list[Question]:
+    """In an order for one conversation: whether and how often something is there comes first.
+
+    Other questions name what they ask about, which answers these.
+    """
+    return sorted(questions, key=lambda question: question.kind not in ("count", "existence"))
+
+
 class _Dice:
     """The choices that an index decides, in order."""
 
