@@ -131,17 +131,35 @@ def test_held_out_scenes_of_one_object_with_full_captions_and_their_questions(tm
     assert asked[0].messages[1].content == scene_at(indices[0]).background
 
 
-def test_a_dialogue_asks_everything_about_its_picture_and_each_begins_elsewhere(tmp_path: Path):
-    draw_world(tmp_path, 3, 32, Lines(), num_objects=1, questions=True)
+def test_a_dialogue_asks_everything_about_its_picture_and_presence_first(tmp_path: Path):
+    draw_world(tmp_path, 7, 32, Lines(), num_objects=1, questions=True)
     asked = list(INSTRUCT.records(tmp_path / "questions" / "questions.parquet"))
     dialogues = list(INSTRUCT.records(tmp_path / "dialogues" / "dialogues.parquet"))
-    assert [len(row.messages) for row in dialogues] == [14, 14, 14]
+    orders = []
     for place, row in enumerate(dialogues):
-        mine = asked[7 * place : 7 * place + 7]
-        assert row.messages[:2] == mine[place].messages
-        answers = [each.messages[1].content for each in (*mine[place:], *mine[:place])]
+        mine = {
+            each.messages[0].content.split("\n")[1]: each
+            for each in asked[7 * place : 7 * place + 7]
+        }
+        said = "".join(each.content for each in row.messages)
+        assert said.count("<image>") == said.count("single word or phrase") == 1
+        questions = [
+            each.content.removeprefix("<image>\n").split("\n")[0] for each in row.messages[::2]
+        ]
+        answers = [mine[question].messages[1].content for question in questions]
         assert [each.content for each in row.messages[1::2]] == answers
-        assert "".join(each.content for each in row.messages).count("<image>") == 1
+        orders.append([mine[question].source.removeprefix("world/") for question in questions])
+    assert orders[0] == [
+        "count",
+        "existence",
+        "background",
+        "shape",
+        "colour",
+        "size",
+        "position",
+    ]
+    assert orders[6][:3] == ["existence", "count", "background"]
+    assert orders[2][2:] == ["colour", "size", "position", "background", "shape"]
 
 
 def test_requests_to_draw_withheld_scenes_name_them_in_templates_that_training_lacks(

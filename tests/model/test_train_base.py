@@ -4,6 +4,7 @@ import json
 import random
 import re
 import signal
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,13 @@ from tests.model.vargpt_command import run, started, wait_for_lines
 from tests.model.world_pictures import save_pictures
 from vargpt_datagen.world import captions_table
 from vargpt_model.base_training import BaseTraining, train_base
-from vargpt_model.base_training.contrast import WORDS, bag_of, contrast_loss
+from vargpt_model.base_training.contrast import (
+    WORDS,
+    ContrastScores,
+    bag_of,
+    contrast_loss,
+    word_embeddings,
+)
 from vargpt_model.base_training.conversations import (
     TEXT_KINDS,
     picture_description,
@@ -26,14 +33,23 @@ from vargpt_model.base_training.conversations import (
 )
 from vargpt_model.base_training.hard_negatives import ContrastBatches, alike_but_for
 from vargpt_model.base_training.part_optimizer import PartOptimizer
-from vargpt_model.base_training.parts import is_trained_by_base
+from vargpt_model.base_training.parts import is_trained_by_base, is_trained_by_contrast
 from vargpt_model.base_training.train import decoder_training
 from vargpt_model.processor import VargptProcessor, world_tokenizer
 from vargpt_model.vargpt.presets import preset_7b
 from vargpt_model.weights.model_folder import open_model
 from vargpt_schema import CAPTIONS, IMAGE, IMAGE_GEN
 from vargpt_schema.errors import UserError
-from vargpt_schema.world import COLOURS, SHAPES, SIZES, SPLITS, Scene, WorldObject, scene_at
+from vargpt_schema.world import (
+    COLOURS,
+    SHAPES,
+    SIZES,
+    SPLITS,
+    Scene,
+    WorldObject,
+    questions_at,
+    scene_at,
+)
 
 BRIEF = BaseTraining(
     text_steps=3,
@@ -91,9 +107,56 @@ def test_questions_about_a_caption_can_be_answered_from_it():
     asked = text_conversation(random.Random(3), "questions", 1).messages
     assert [message.content for message in asked] == [
         "The picture shows this: on a grey background, a small cyan star at the top centre is "
-        "above a medium pink cross at the middle left.\nWhat colour is the star?",
-        "cyan",
+        "above a medium pink cross at the middle left.\nIs there a cyan star?",
+        "yes",
     ]
+
+
+@given(st.integers(0, SPLITS["train"].stop - 1), st.randoms(use_true_random=False))
+def test_presence_is_asked_before_a_later_question_names_what_is_there(
+    index: int, dice: random.Random
+):
+    kind_of = {question.question: question.kind for question in questions_at(index)}
+    asked = picture_questions(index, dice, 3).messages[::2]
+    kinds = [
+        next(kind for question, kind in kind_of.items() if question in said.content.lower())
+        for said in asked
+    ]
+    assert len(set(kinds)) == 3
+    is_presence = [kind in ("count", "existence") for kind in kinds]
+    assert is_presence == sorted(is_presence, reverse=True)
+
+
+def test_presence_is_asked_twelve_times_as_often_as_the_background():
+    dice = random.Random(0)
+    asked = Counter(
+        next(each.kind for each in questions_at(index) if each.question in said.lower())
+        for index in range(3_000)
+        for said in (picture_questions(index, dice, 1).messages[0].content,)
+    )
+    # Of 3,000, half with a question about a relation: weights 9.25 and 10.25 in all.
+    assert asked["existence"] == pytest.approx(925, abs=90)
+    assert asked["background"] == pytest.approx(77, abs=30)
+
+
+def test_a_picture_scores_highest_with_the_words_whose_embeddings_it_shows():
+    scores = ContrastScores(torch.tensor([[3.0, 0.0], [0.0, 0.1]]))
+    features = torch.tensor([[[2.0, 0.0], [0.0, 2.0]], [[0.0, 5.0], [0.0, 1.0]]])
+    bags = torch.tensor([[1.0, 1.0], [0.0, 1.0]])
+    # Cosines of (1, 1) and (0, 3) with (1, 1) and (0, 1), at the scale of the start, 10.
+    expected = torch.tensor([[10.0, 7.0710678], [7.0710678, 10.0]])
+    torch.testing.assert_close(scores(features, bags), expected)
+    scores.log_scale.data.fill_(9.0)
+    assert float(scores(features, bags).detach().max()) == pytest.approx(30.0)
+
+
+def test_a_word_of_several_tokens_is_their_mean(model):
+    opened = open_model(model)
+    tokenizer = opened.processor.tokenizer
+    table = opened.model.get_input_embeddings().weight
+    first, second = tokenizer(" top left", add_special_tokens=False).input_ids
+    found = word_embeddings(opened.model, opened.processor)[WORDS.index("top left")]
+    torch.testing.assert_close(found, (table[first] + table[second]) / 2)
 
 
 def test_a_text_by_itself_is_a_full_caption():
@@ -173,6 +236,13 @@ def test_pictures_of_the_same_words_share_their_target():
     # Two equal rows: each is found with probability 1/2, its share of the target.
     assert float(contrast_loss(logits, is_same)) == pytest.approx(2 / 3 * 0.6931472)
     assert float(contrast_loss(torch.zeros(3, 3), is_same)) == pytest.approx(1.0986123)
+
+
+def test_the_contrastive_phase_leaves_the_llm_as_it_is():
+    config = small_config()
+    assert is_trained_by_contrast(config, "multi_modal_projector.linear_1.weight")
+    assert is_trained_by_contrast(config, "vision_tower.vision_model.embeddings.class_embedding")
+    assert not is_trained_by_contrast(config, "language_model.model.embed_tokens.weight")
 
 
 @pytest.mark.parametrize(
