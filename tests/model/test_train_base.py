@@ -153,7 +153,7 @@ def test_a_picture_scores_highest_with_the_words_whose_embeddings_it_shows():
 def test_a_word_of_several_tokens_is_their_mean(model):
     opened = open_model(model)
     tokenizer = opened.processor.tokenizer
-    table = opened.model.get_input_embeddings().weight
+    table = opened.model.state_dict()["language_model.model.embed_tokens.weight"]
     first, second = tokenizer(" top left", add_special_tokens=False).input_ids
     found = word_embeddings(opened.model, opened.processor)[WORDS.index("top left")]
     torch.testing.assert_close(found, (table[first] + table[second]) / 2)

@@ -115,9 +115,10 @@ class ContrastJob:
 
 def word_embeddings(model: VargptForConditionalGeneration, processor: VargptProcessor) -> Tensor:
     """The LLM's input embeddings of WORDS, each the mean of its tokens': (W, H)"""
-    table = model.get_input_embeddings().weight
+    table = model.get_input_embeddings()
+    assert isinstance(table, nn.Embedding)
     ids = [processor.tokenizer(f" {word}", add_special_tokens=False).input_ids for word in WORDS]
-    return torch.stack([table[tokens].mean(dim=0) for tokens in ids])
+    return torch.stack([table.weight[tokens].mean(dim=0) for tokens in ids])
 
 
 def bag_of(scene: Scene) -> Tensor:
