@@ -1,10 +1,13 @@
 """Frechet distance and the statistics below it, singular covariances included."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vargpt_eval.generation import frechet
 from vargpt_eval.generation.feature_statistics import FeatureStatistics, StatisticsStream
 from vargpt_eval.generation.frechet import factor, frechet_distance
 from vargpt_schema import UserError
@@ -45,11 +48,23 @@ def distance_from_features(x, y):
         (49, 300, None, None),  # one rank short
     ],
 )
-def test_distance_equals_that_from_the_features_themselves(num_x, num_y, rank_x, rank_y):
+@pytest.mark.parametrize("block", [5, 256])
+def test_distance_equals_that_from_the_features_themselves(
+    num_x, num_y, rank_x, rank_y, block, monkeypatch
+):
+    monkeypatch.setattr(frechet, "_BLOCK", block)
     x = features(num_x, 48, seed=1, rank=rank_x)
     y = features(num_y, 48, seed=2, scale=1.2, shift=0.3, rank=rank_y)
     found = frechet_distance(statistics_of(x), statistics_of(y))
     assert found == pytest.approx(distance_from_features(x, y), rel=1e-6)
+
+
+def test_statistics_that_do_not_say_of_how_many_images_give_the_same_distance():
+    one, other = (statistics_of(features(count, 48, seed=count)) for count in (20, 30))
+    unsaid = [replace(each, num_images=None) for each in (one, other)]
+    expected = frechet_distance(one, other)
+    assert frechet_distance(*unsaid) == pytest.approx(expected, rel=1e-9)
+    assert frechet_distance(*unsaid[::-1]) == pytest.approx(expected, rel=1e-9)
 
 
 def test_distance_keeps_its_digits_where_spectra_fall_by_ten_orders():
@@ -85,15 +100,17 @@ def test_distance_of_a_set_to_itself_is_nothing_but_rounding():
     assert 0.0 <= frechet_distance(one, one) < 1e-5
 
 
-def test_factor_of_a_singular_covariance_has_its_rank_and_gives_it_back():
+@pytest.mark.parametrize("block", [4, 256])
+def test_factor_of_a_singular_covariance_has_its_rank_and_gives_it_back(block, monkeypatch):
+    monkeypatch.setattr(frechet, "_BLOCK", block)
     covariance = statistics_of(features(12, 30, seed=3)).covariance
-    found = factor(covariance)
+    found = factor(covariance).columns()
     assert found.shape == (30, 11)
     np.testing.assert_allclose(found @ found.T, covariance, atol=1e-12)
 
 
 def test_factor_of_no_spread_at_all_is_empty():
-    assert factor(np.zeros((4, 4))).shape == (4, 0)
+    assert factor(np.zeros((4, 4))).columns().shape == (4, 0)
     still = FeatureStatistics(
         mean=np.ones(4), covariance=np.zeros((4, 4)), num_images=5, extractor="x"
     )

@@ -41,7 +41,7 @@ def show(
 
     found = read_statistics(file, extractor)
     statistics = found.statistics
-    rank = factor(statistics.covariance).shape[1]
+    rank = factor(statistics.covariance).lower.shape[1]
     num_images = "not stated" if statistics.num_images is None else f"{statistics.num_images:,}"
     typer.echo(f"sha256      {found.sha256}")
     typer.echo(f"extractor   {statistics.extractor}")

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from vargpt_eval.answering.answerer import Answer, Asked
+from vargpt_eval.answering.answerer import Answer, Asked, message_parts
 from vargpt_schema import IMAGE, SYSTEM_SENTENCE, UserError
 
 ChatForm = Literal["processor", "vicuna"]
@@ -49,12 +49,12 @@ class ImageTextAnswerer:
         return [self._answer(row) for row in made[:, prompt_length:].tolist()]
 
     def _text(self, asked: Asked) -> str:
-        prompt = self._as_plain_text(asked.prompt)
         if self._chat_form == "vicuna":
-            marks = " ".join([self._processor.image_token] * len(asked.images))
-            question = f"{marks}\n{prompt}" if asked.images else prompt
-            return f"{SYSTEM_SENTENCE} USER: {question} ASSISTANT:"
-        content = [*({"type": "image"} for _ in asked.images), {"type": "text", "text": prompt}]
+            pieces = [self._as_plain_text(piece) for piece in asked.pieces]
+            return f"{SYSTEM_SENTENCE} USER: {self._processor.image_token.join(pieces)} ASSISTANT:"
+        # The model's own template puts what belongs between images and question.
+        own = asked.pieces if asked.is_interleaved else [*("" for _ in asked.images), asked.prompt]
+        content = message_parts([self._as_plain_text(piece) for piece in own])
         return self._processor.apply_chat_template(
             [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from vargpt_eval.answering.answerer import Answer, Asked
+from vargpt_eval.answering.answerer import Answer, Asked, message_parts
 from vargpt_model.generation import GenerationOptions, answer
 from vargpt_model.generation.parts import Reply, TextPart
 from vargpt_model.weights.model_folder import Opened
@@ -16,22 +16,12 @@ class VargptAnswerer:
         replies = answer(
             self._opened.model,
             self._opened.processor,
-            [[{"role": "user", "content": _parts(one)}] for one in asked],
+            [[{"role": "user", "content": message_parts(one.pieces)}] for one in asked],
             [one.images for one in asked],
             seeds=[0] * len(asked),  # greedy: nothing is drawn from them
             options=GenerationOptions(max_part_tokens=max_new_tokens, max_images=0),
         )
         return [_answer(reply) for reply in replies]
-
-
-def _parts(asked: Asked) -> list[dict[str, str]]:
-    """`<image> <image>`, a line end, the question, as lmms-eval has it. Typed marks stay text."""
-    parts: list[dict[str, str]] = []
-    for number in range(len(asked.images)):
-        parts += [{"type": "text", "text": " "}] if number else []
-        parts.append({"type": "image"})
-    line_end = "\n" if asked.images else ""
-    return [*parts, {"type": "text", "text": line_end + asked.prompt}]
 
 
 def _answer(reply: Reply) -> Answer:

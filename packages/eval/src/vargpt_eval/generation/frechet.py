@@ -7,6 +7,9 @@ of the eigenvalues of a symmetric matrix, without any matrix square root.
 D features    R1, R2 ranks
 """
 
+import sys
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,7 +29,8 @@ def frechet_distance(one: FeatureStatistics, other: FeatureStatistics) -> float:
     expect_comparable(one, other)
     shift = one.mean - other.mean
     traces = np.trace(one.covariance) + np.trace(other.covariance)
-    distance = shift @ shift + traces - 2 * root_trace(one.covariance, other.covariance)
+    fewer, more = sorted((one, other), key=lambda each: each.num_images or sys.maxsize)
+    distance = shift @ shift + traces - 2 * root_trace(fewer.covariance, more.covariance)
     return max(float(distance), 0.0)  # rounding alone makes it negative
 
 
@@ -48,67 +52,82 @@ def root_trace(one: Floats, other: Floats) -> float:
     """tr (S1 S2)^(1/2) of two positive semidefinite matrices (D, D).
 
     With S1 = L L^T the eigenvalues are those of L^T S2 L. Where the smallest of them is lost in
-    rounding, both matrices are reduced to their ranks first, so that no square root is taken of it.
+    rounding, S2 is reduced to its rank too, so that no square root is taken of it. In any order
+    right; quicker with the matrix of lower rank first.
     """
-    try:
-        lower = np.linalg.cholesky(one)
-    except np.linalg.LinAlgError:
-        return _root_trace_of_ranks(one, other)
-    eigenvalues = np.linalg.eigvalsh(_congruence(other, lower))  # ascending
+    root = factor(one)
+    eigenvalues = np.linalg.eigvalsh(_congruence(other, root))  # ascending
+    if len(eigenvalues) == 0:
+        return 0.0
     if eigenvalues[0] <= len(one) * np.finfo(np.float64).eps * eigenvalues[-1]:
-        return _root_trace_of_ranks(one, other)
+        product = root.columns().T @ factor(other).columns()  # (R1, R2)
+        is_wide = product.shape[0] < product.shape[1]
+        gram = product @ product.T if is_wide else product.T @ product
+        eigenvalues = np.linalg.eigvalsh(gram).clip(min=0.0)
     return float(np.sqrt(eigenvalues).sum())
 
 
-def _root_trace_of_ranks(one: Floats, other: Floats) -> float:
-    product = factor(one).T @ factor(other)  # (R1, R2)
-    is_wide = product.shape[0] < product.shape[1]
-    gram = product @ product.T if is_wide else product.T @ product
-    return float(np.sqrt(np.linalg.eigvalsh(gram).clip(min=0.0)).sum())
+class Factor(NamedTuple):
+    """Cholesky factor L of a covariance S: S[order][:, order] = L L^T."""
+
+    lower: Floats  # (D, R), R the numerical rank; nothing above the diagonal
+    order: NDArray[np.intp] | None  # (D,) of the pivots; None: as they are
+
+    def columns(self) -> Floats:
+        """(D, R) A with A A^T = S."""
+        if self.order is None:
+            return self.lower
+        columns = np.empty_like(self.lower)
+        columns[self.order] = self.lower
+        return columns
 
 
-def _congruence(matrix: Floats, lower: Floats) -> Floats:
-    """L^T M L below its diagonal blocks; blocks of L that are nothing are not multiplied."""
-    size = len(matrix)
-    half, full = np.empty_like(matrix), np.zeros_like(matrix)
-    for start in range(0, size, _BLOCK):
-        end = start + _BLOCK
-        half[:, start:end] = matrix[:, start:] @ lower[start:, start:end]
-    for start in range(0, size, _BLOCK):
-        end = start + _BLOCK
-        full[start:end, :end] = lower[start:, start:end].T @ half[start:, :end]
-    return full
-
-
-def factor(covariance: Floats) -> Floats:
-    """(D, R) A with A A^T = covariance, R its numerical rank."""
-    smallest = _smallest_pivot(covariance)
+def factor(covariance: Floats) -> Factor:
+    """By Cholesky; with pivots where that is not positive definite beyond rounding."""
+    # What rounding leaves of a pivot that is nothing.
+    smallest = len(covariance) * np.finfo(np.float64).eps * float(np.diagonal(covariance).max())
     try:
         lower = np.linalg.cholesky(covariance)
     except np.linalg.LinAlgError:
         return _pivoted_factor(covariance, smallest)
     if np.diagonal(lower).min() ** 2 <= smallest:
         return _pivoted_factor(covariance, smallest)
-    return lower
+    return Factor(lower, None)
 
 
-def _smallest_pivot(covariance: Floats) -> float:
-    """What rounding leaves of a pivot that is nothing."""
-    return len(covariance) * np.finfo(np.float64).eps * float(np.diagonal(covariance).max())
-
-
-def _pivoted_factor(covariance: Floats, smallest: float) -> Floats:
-    """Cholesky with diagonal pivoting, ended where only rounding is left (Higham 1990)."""
+def _pivoted_factor(covariance: Floats, smallest: float) -> Factor:
+    """Ends where only rounding is left (Higham 1990), in blocks (Lucas 2004)."""
     size = len(covariance)
-    columns = np.zeros((size, size), order="F")
-    left = np.diagonal(covariance).copy()  # of the diagonal
-    for rank in range(size):
-        pivot = int(left.argmax())
-        if left[pivot] <= smallest:
-            return columns[:, :rank]
-        done = columns[:, :rank]
-        column = (covariance[:, pivot] - done @ done[pivot]) / np.sqrt(left[pivot])
-        columns[:, rank] = column
-        left -= column**2
-        left[pivot] = -np.inf  # never again
-    return columns
+    rest = covariance.copy()  # less the columns of all finished blocks
+    lower, order = np.zeros((size, size)), np.arange(size)
+    for start in range(0, size, _BLOCK):
+        end = min(start + _BLOCK, size)
+        left = np.diagonal(rest).copy()
+        for rank in range(start, end):
+            pivot = rank + int(left[rank:].argmax())
+            if left[pivot] <= smallest:
+                return Factor(lower[:, :rank], order)
+            swap, swapped = [rank, pivot], [pivot, rank]
+            for rows in (rest, lower, left, order):
+                rows[swap] = rows[swapped]
+            rest[:, swap] = rest[:, swapped]
+            column = rest[rank:, rank] - lower[rank:, start:rank] @ lower[rank, start:rank]
+            lower[rank:, rank] = column / np.sqrt(left[rank])
+            left[rank:] -= lower[rank:, rank] ** 2
+        block = lower[end:, start:end]
+        rest[end:, end:] -= block @ block.T
+    return Factor(lower, order)
+
+
+def _congruence(matrix: Floats, root: Factor) -> Floats:
+    """(R, R) L^T M L below its diagonal blocks; blocks of L that are nothing are not multiplied."""
+    lower, (size, rank) = root.lower, root.lower.shape
+    matrix = matrix if root.order is None else matrix[np.ix_(root.order, root.order)]
+    half, full = np.empty((size, rank)), np.zeros((rank, rank))
+    for start in range(0, rank, _BLOCK):
+        end = start + _BLOCK
+        half[:, start:end] = matrix[:, start:] @ lower[start:, start:end]
+    for start in range(0, rank, _BLOCK):
+        end = start + _BLOCK
+        full[start:end, :end] = lower[start:, start:end].T @ half[start:, :end]
+    return full
