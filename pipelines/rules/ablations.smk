@@ -6,7 +6,7 @@
 # its folder, so a run that was stopped goes on with what is missing.
 
 ABLATIONS = config["ablations"]
-SCORED = {4: "drawn", 5: "asked"}
+SCORED = {4: ("drawn", ("read", "distance")), 5: ("asked", ("answers",))}
 
 
 wildcard_constraints:
@@ -106,26 +106,43 @@ rule ablation_drawings:
         command=lambda wildcards, input: (
             f"vargpt generate --model {Path(input[0]).parent} --prompts {input[1]}"
             f" --seed {config['seed']} --batch-size {config['generate']['batch_size']}"
-            f" {config['generate']['options']}"
+            f" {config['generate']['options']} --min-images 1"
             f" --out {at(f'ablations/drawings/{wildcards.chain}/seed-{wildcards.seed}')}"
         ),
     shell:
         step("ablations/drawings/{chain}/seed-{seed}")
 
 
-rule ablation_drawn:
+rule ablation_read:
     input:
         at("ablations/drawings/{chain}/seed-{seed}.done"),
         at("ablations/validation/prompts.parquet"),
     output:
-        at("ablations/drawn/{chain}/seed-{seed}/summary.json"),
+        at("ablations/drawn/{chain}/seed-{seed}/read/summary.json"),
     params:
         command=lambda wildcards, input: (
             f"vargpt-eval world --generations {input[0].removesuffix('.done')} --prompts {input[1]}"
-            f" --out {at(f'ablations/drawn/{wildcards.chain}/seed-{wildcards.seed}')}"
+            f" --out {at(f'ablations/drawn/{wildcards.chain}/seed-{wildcards.seed}/read')}"
         ),
     shell:
-        step("ablations/drawn/{chain}/seed-{seed}")
+        step("ablations/drawn/{chain}/seed-{seed}/read")
+
+
+# Distances tell pictures apart that are too far off to be read; no weights: a seeded random network.
+rule ablation_distance:
+    input:
+        at("ablations/drawings/{chain}/seed-{seed}.done"),
+        at("world-validation/captions.parquet"),
+    output:
+        at("ablations/drawn/{chain}/seed-{seed}/distance/summary.json"),
+    params:
+        command=lambda wildcards, input: (
+            f"vargpt-eval gen-metrics --generations {input[0].removesuffix('.done')}"
+            f" --ref {Path(input[1]).parent / 'world'}"
+            f" --out {at(f'ablations/drawn/{wildcards.chain}/seed-{wildcards.seed}/distance')}"
+        ),
+    shell:
+        step("ablations/drawn/{chain}/seed-{seed}/distance")
 
 
 rule ablation_asked:
@@ -133,30 +150,31 @@ rule ablation_asked:
         at("ablations/models/{chain}/seed-{seed}/manifest.json"),
         at("ablations/validation/questions/questions.parquet"),
     output:
-        at("ablations/asked/{chain}/seed-{seed}/summary.json"),
+        at("ablations/asked/{chain}/seed-{seed}/answers/summary.json"),
     params:
         command=lambda wildcards, input: (
             f"vargpt-eval run --model {Path(input[0]).parent} --tasks world_questions"
             f" --data {at('ablations/validation')} --limit {ABLATIONS['questions']}"
             f" --batch-size {config['generate']['batch_size']}"
-            f" --out {at(f'ablations/asked/{wildcards.chain}/seed-{wildcards.seed}')}"
+            f" --out {at(f'ablations/asked/{wildcards.chain}/seed-{wildcards.seed}/answers')}"
         ),
     shell:
-        step("ablations/asked/{chain}/seed-{seed}")
+        step("ablations/asked/{chain}/seed-{seed}/answers")
 
 
 def scored_rows(table):
     """Row of the paper to the folder of its runs, a subfolder a seed."""
-    chains = ABLATIONS["tables"][int(table)]
-    return {row: at(f"ablations/{SCORED[int(table)]}/{chain}") for row, chain in chains.items()}
+    chains, (folder, _) = ABLATIONS["tables"][int(table)], SCORED[int(table)]
+    return {row: at(f"ablations/{folder}/{chain}") for row, chain in chains.items()}
 
 
 rule ablation_table:
     input:
         lambda wildcards: [
-            f"{folder}/seed-{seed}/summary.json"
+            f"{folder}/seed-{seed}/{scores}/summary.json"
             for folder in scored_rows(wildcards.table).values()
             for seed in ABLATIONS["seeds"]
+            for scores in SCORED[int(wildcards.table)][1]
         ],
     output:
         at("ablations/table-{table}/ablations.html"),

@@ -13,7 +13,16 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MAX_FILES, MAX_FILE_BYTES = 8, 15 * 2**20
-ABSENT = ("vargpt", "_vargpt", "typer", "__editable__", "snakemake", "pandas", "tensorboard")
+ABSENT = (
+    "vargpt",
+    "_vargpt",
+    "__editable__",
+    "typer",
+    "pandas",
+    "datasets",
+    "tensorboard",
+    "openai",
+)
 pytestmark = pytest.mark.slow
 
 

@@ -53,8 +53,9 @@ def _figures(summary: dict[str, Any], table: PaperTable) -> list[Figure]:
     for column in table.columns:
         figure = summary.get(column.task, {}).get("metrics", {}).get(column.metric)
         if figure is not None and figure["value"] is not None:
-            value = as_printed(column, figure["value"])
-            found.append(Figure(column.title, column.is_better_high, value))
+            value, stamp = as_printed(column, figure["value"]), summary[column.task].get("stamp")
+            title = column.title if stamp is None else f"{column.title} ({stamp})"
+            found.append(Figure(title, column.is_better_high, value))
     if "world" in summary:
         world = summary["world"]
         found.append(_share("drawings, all that is named", world["right"]["value"]))
