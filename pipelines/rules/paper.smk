@@ -15,8 +15,8 @@ def ranks(number):
     """The launcher of a step on all nodes; the same words start each node's processes."""
     return (
         f"srun --nodes={NODES[number]} --ntasks-per-node=1 torchrun --nnodes={NODES[number]}"
-        f" --nproc-per-node={config['gpus_per_node']} --rdzv-backend=c10d"
-        " --rdzv-endpoint=$(scontrol show hostnames | head -n1):29500 --no-python"
+        f" --nproc-per-node={config['gpus_per_node']} --rdzv-backend=c10d --rdzv-endpoint="
+        f"$(scontrol show hostnames | head -n1):{config['rendezvous_port']} --no-python"
     )
 
 
@@ -28,12 +28,13 @@ def nodes(number, hours):
     }
 
 
-# BLIP-2's captions of 1.28 M images, one GPU a part; --captions hub in config/paper.yaml spares it.
+# BLIP-2's captions of 1.33 M images, one GPU a part; captions: hub in config/paper.yaml spares it.
+# Of all of ImageNet, so that paths start with train/ as in the image root and in the codes.
 rule captions:
     output:
         at("captions/manifest.json"),
     params:
-        command=f"datagen caption {config['imagenet']}/train --preset vl-enriched"
+        command=f"datagen caption {config['imagenet']} {config['captioning']}"
         f" --out {at('captions')}",
     resources:
         **GPU,
@@ -41,24 +42,25 @@ rule captions:
         step("captions")
 
 
-def captions_input():
-    return [at("captions/manifest.json")] if config["captions"] == "blip2" else []
+def captions_input(source):
+    return [at("captions/manifest.json")] if config[source] == "blip2" else []
 
 
-CAPTIONS = at("captions") if config["captions"] == "blip2" else config["captions"]
+def captions_of(source):
+    return at("captions") if config[source] == "blip2" else config[source]
 
 
 # `datagen build-130k --dry-run` says what it would cost; --max-usd in config/paper.yaml is the cap.
 rule instruct:
     input:
-        captions_input(),
+        captions_input("captions"),
     output:
         at("data-{kind}/manifest.json"),
     wildcard_constraints:
         kind="class|130k|1270k",
     params:
         command=lambda wildcards: (
-            f"datagen build-{wildcards.kind} --captions {CAPTIONS}"
+            f"datagen build-{wildcards.kind} --captions {captions_of('captions')}"
             f" --out {at('data-')}{wildcards.kind} {config['writer'].get(wildcards.kind, '')}"
         ),
     shell:
@@ -73,19 +75,27 @@ rule instruct_stage2:
     params:
         command=f"datagen build-stage2 --llava {config['llava_rows']}"
         f" --onevision {config['onevision']} --instruct {at('data-130k')}"
-        f" --image-root {config['image_root']} --out {at('data-stage2')}",
+        f" --image-root {config['image_root']} --out {at('data-stage2')}"
+        f" {config['stage2_options']}",
     shell:
         step("data-stage2")
 
 
 rule prompts:
+    input:
+        captions_input("validation_captions"),
     output:
         at("prompts/manifest.json"),
     params:
-        command=f"datagen build-eval --captions {config['validation_captions']}"
+        command=f"datagen build-eval --captions {captions_of('validation_captions')}"
         f" --out {at('prompts')}",
     shell:
         step("prompts")
+
+
+def tokenizer_sizes():
+    """`--set-model` options of an image tokenizer of one's own."""
+    return " ".join(f"--set-model {key}={value}" for key, value in config["set_model"].items())
 
 
 # Optional: an image tokenizer of one's own, as VAR trained its on OpenImages.
@@ -98,7 +108,7 @@ rule tokenizer_openimages:
     params:
         command="vargpt train image-tokenizer --preset 7b"
         f" --image-root {config['openimages']} --out {at('tokenizer-openimages')}"
-        f" {settings('image_tokenizer')}",
+        f" {tokenizer_sizes()} {settings('image_tokenizer')}",
     resources:
         **GPU,
     shell:
@@ -171,7 +181,7 @@ rule generate:
         touch(at("drawn/done")),
     params:
         command=f"vargpt generate --model {at('stage3')} --prompts {at('prompts/data')}"
-        f" --batch-size 64 --out {at('drawn')}",
+        f" --batch-size 64 {config['generate_options']} --out {at('drawn')}",
     resources:
         **GPU,
     shell:

@@ -6,7 +6,7 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,9 +30,16 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def versions() -> dict[str, str]:
-    """Versions of what can change a build's bytes."""
-    found = {name: version(name) for name in _RECORDED_PACKAGES}
+    """Versions of what can change a build's bytes; what a build without a model lacks is said."""
+    found = {name: _version(name) for name in _RECORDED_PACKAGES}
     return {"python": platform.python_version(), **found}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def command_line(verb: str, config: dict[str, Any], defaults: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vargpt_eval.cli_ablations import ablations
 from vargpt_eval.cli_beside import beside
 from vargpt_eval.cli_doctor import doctor
 from vargpt_eval.cli_gen_metrics import gen_metrics
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from vargpt_eval.compare import TaskComparison
 
 _GEN = "--generations ./drawn --ref ./images --out ./run"
+_ABLATIONS = '--table 4 --row "full=./full" --row "w/o stage 3=./no-3" --out ./page'
 _RUN = "--model ./tiny --tasks world_questions --data ./images --out ./run"
 
 app = typer.Typer(
@@ -28,6 +30,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(stats, name="stats")
+app.command(epilog=f"Example: vargpt-eval ablations {_ABLATIONS}")(ablations)
 app.command(epilog=f"Example: vargpt-eval run {_RUN}")(run)
 app.command(epilog="Example: vargpt-eval doctor --data ./data --weights ./weights")(doctor)
 app.command(epilog="Example: vargpt-eval beside ./run ./baseline --out ./page")(beside)

@@ -1,0 +1,81 @@
+"""Scores of one row of an ablation: a folder with a subfolder a seed, each of one or more runs."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from vargpt_eval.paper import PaperTable, as_printed
+from vargpt_eval.run_folder import SUMMARY, RunFolder
+from vargpt_schema import UserError
+
+# Of a drawing score: what the report shows, in this order.
+_DRAWN = ("background", "position", "colour", "size", "shape", "colour_and_shape")
+
+
+class Figure(NamedTuple):
+    """One number of a run, in the unit that is printed."""
+
+    title: str
+    is_better_high: bool
+    value: float
+
+
+class SeedScores(NamedTuple):
+    """Seed, which is its folder's name, to its figures by title."""
+
+    by_seed: dict[str, dict[str, Figure]]
+
+    @property
+    def titles(self) -> list[str]:
+        """Figures that every seed has."""
+        first, *others = self.by_seed.values()
+        return [title for title in first if all(title in figures for figures in others)]
+
+
+def read_seeds(folder: Path, table: PaperTable) -> SeedScores:
+    """UserError for a folder without a scored seed."""
+    found: dict[str, dict[str, Figure]] = {}
+    for path in sorted(folder.glob(f"**/{SUMMARY}")):
+        parts = path.relative_to(folder).parts
+        if len(parts) > 1:
+            figures = _figures(RunFolder(path.parent).summary(), table)
+            found.setdefault(parts[0], {}).update({one.title: one for one in figures})
+    if not found:
+        raise UserError(
+            f"{folder}: no scored run found, a subfolder for each seed with a {SUMMARY} expected. "
+            "Score the runs of each seed into a folder of its own: --out ROW/seed-0."
+        )
+    return SeedScores(found)
+
+
+def _figures(summary: dict[str, Any], table: PaperTable) -> list[Figure]:
+    """The paper's own columns where a run has them, and those of the sample world."""
+    found = []
+    for column in table.columns:
+        figure = summary.get(column.task, {}).get("metrics", {}).get(column.metric)
+        if figure is not None and figure["value"] is not None:
+            value, stamp = as_printed(column, figure["value"]), summary[column.task].get("stamp")
+            title = column.title if stamp is None else f"{column.title} ({stamp})"
+            found.append(Figure(title, column.is_better_high, value))
+    if "world" in summary:
+        world = summary["world"]
+        found.append(_share("drawings, all that is named", world["right"]["value"]))
+        opened = 1 - world["num_missing"] / world["right"]["n"]
+        found.append(_share("drawings, an image opened", opened))
+        named = {name: world["by_attribute"][name] for name in _DRAWN}
+        found += [
+            _share(f"drawings, {name.replace('_', ' ')}", figure["value"])
+            for name, figure in named.items()
+            if figure["n"]
+        ]
+    if "world_questions" in summary:
+        asked = summary["world_questions"]
+        found.append(_share("questions, all", asked["metrics"]["accuracy"]["value"]))
+        found += [
+            _share(f"questions, {kind.rpartition('/')[2]}", figure["value"])
+            for kind, figure in asked["subgroups"].items()
+        ]
+    return found
+
+
+def _share(title: str, value: float) -> Figure:
+    return Figure(title, is_better_high=True, value=100 * value)
