@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import tomllib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -72,7 +73,7 @@ def _ours(program: str) -> Callable[[Sequence[str], Command], None]:
         assert not isinstance(found, TyperGroup), f"{command}: a command was expected"
         try:
             found.make_context(program, rest).close()
-        except MISUSE as error:
+        except MISUSE as error:  # pyright: ignore[reportGeneralTypeIssues]
             said = error.format_message()
             # A span may stop before what is needed: "datagen world --for", "vargpt train base".
             is_cut = said.startswith("Missing") or "requires an argument" in said
@@ -97,7 +98,7 @@ def _uv(words: Sequence[str], command: Command) -> None:
             _check_uv_value(name, value, command)
     if words[0] == "run":
         assert rest, f"{command}: nothing to run"
-        read(Command(command.page, command.line, tuple(rest), command.variables, command.is_whole))
+        read(replace(command, words=tuple(rest)))
 
 
 def _check_uv_value(option: str, value: str, command: Command) -> None:
@@ -174,7 +175,7 @@ def _torchrun(words: Sequence[str], command: Command) -> None:
             del rest[: 0 if is_given else 1]
     assert not starts_module, f"{command}: -m or --no-python was expected"
     assert rest[0] in ("datagen", "vargpt", "vargpt-eval"), f"{command}: {rest[0]}"
-    read(Command(command.page, command.line, tuple(rest), command.variables, command.is_whole))
+    read(replace(command, words=tuple(rest)))
 
 
 def _snakemake(words: Sequence[str], command: Command) -> None:

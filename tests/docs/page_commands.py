@@ -5,6 +5,7 @@ A fenced block without a language is shell; listings of files are marked `text`.
 
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,7 @@ PAGES = [
 SPANNED = ("bash", "datagen", "pip", "torchrun", "uv", "vargpt", "vargpt-eval")
 
 _FENCED = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 _COMMENT = re.compile(r"(?:^|(?<=\s))#.*$", re.MULTILINE)
 _ASSIGNED = re.compile(r"([A-Z_]+)=(.*)", re.DOTALL)
 
@@ -27,6 +29,7 @@ class Block(NamedTuple):
     """A fenced block."""
 
     line: int  # of its first line in the page
+    heading: str  # of the section it is in
     language: str
     text: str
 
@@ -38,6 +41,7 @@ class Command:
     page: str
     line: int  # where its block begins, or the span is
     words: tuple[str, ...]
+    heading: str = ""
     variables: tuple[tuple[str, str], ...] = ()  # set in front of it or exported before
     is_whole: bool = True  # False: a span may name a command and leave out what it needs
 
@@ -54,19 +58,26 @@ def blocks_of(page: Path) -> list[Block]:
     """Every fenced block of a page."""
     text = page.read_text("utf-8")
     return [
-        Block(text[: found.start()].count("\n") + 2, found["language"], found["text"])
+        Block(
+            text[: found.start()].count("\n") + 2,
+            _HEADING.findall(text[: found.start()])[-1],
+            found["language"],
+            found["text"],
+        )
         for found in _FENCED.finditer(text)
     ]
 
 
 def commands_of(page: Path) -> list[Command]:
-    """Every command of a page's shell blocks, in order."""
-    return [
-        command
-        for block in blocks_of(page)
-        if block.language in ("", "sh", "bash")
-        for command in commands_in(name_of(page), block)
-    ]
+    """Every command of a page's blocks of shell and Python, in order."""
+    found = []
+    for block in blocks_of(page):
+        if block.language == "python":
+            words = ("python", "-c", block.text)
+            found.append(Command(name_of(page), block.line, words, block.heading))
+        elif block.language not in ("text", "json"):
+            found += commands_in(name_of(page), block)
+    return found
 
 
 def spans_of(page: Path) -> list[Command]:
@@ -106,11 +117,22 @@ def commands_in(page: str, block: Block) -> list[Command]:
             words = []
         if words:
             variables = tuple({**held, **own}.items())
-            found.append(Command(page, block.line, tuple(words), variables))
+            found.append(Command(page, block.line, tuple(words), block.heading, variables))
         else:
             held |= own
         words = []
     return found
+
+
+def inside_uv_run(words: Sequence[str]) -> list[str]:
+    """What `uv run` starts; other commands as they are."""
+    rest = list(words)
+    if rest[:2] != ["uv", "run"]:
+        return rest
+    del rest[:2]
+    while rest and rest[0].startswith("-"):
+        del rest[: 2 if rest[0] in ("--extra", "--group", "--package") else 1]
+    return rest
 
 
 def _filled_in(word: str, held: dict[str, str]) -> list[str]:

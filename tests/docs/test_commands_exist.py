@@ -38,7 +38,7 @@ def test_the_programs_of_the_pages_take_what_the_pages_say(command: Command):
     ],
 )
 def test_a_command_that_drifted_is_noticed(words: str):
-    (command,) = commands_in("page.md", Block(1, "", words))
+    (command,) = commands_in("page.md", Block(1, "Start", "", words))
     with pytest.raises((AssertionError, LookupError), match=re.escape("page.md:1")):
         read(command)
 
@@ -49,7 +49,7 @@ ON="--codes ./codes --set view=whole"
 vargpt train 1 $ON \\
     --out ./stage1 && OTHER=1 datagen show ./a > b   # and more
 """
-    first, second = commands_in("page.md", Block(7, "", text))
+    first, second = commands_in("page.md", Block(7, "Start", "", text))
     assert first.words == (
         *("vargpt", "train", "1", "--codes", "./codes", "--set", "view=whole"),
         *("--out", "./stage1"),
