@@ -1,7 +1,7 @@
 """Writes a model card from what a run left: python model_card.py RUN SCALE
 
-Reads RUN/{base,stage1,stage2,stage3}/manifest.json and RUN/scores-stage3/*/summary.json; writes
-RUN/stage3/README.md. Every figure on the card comes from these files.
+Reads RUN/stage{1,2,3}/manifest.json and the summaries below RUN/scores-stage3 (the sample world)
+and RUN/run (benchmarks, drawn images); writes RUN/stage3/README.md. Every figure on it is theirs.
 """
 
 import json
@@ -49,11 +49,11 @@ def card(run: Path, scale: str) -> str:
         rows = ", ".join(f"{each['path']} {each['rows']:,}" for each in made["data"])
         lines.append(
             f"| {stage} | {made['num_trained_parameters']:,} | {config['num_steps']:,} | "
-            f"{config['batch_size']} | {config['peak_lr']:g} | {rows} |"
+            f"{config['batch_size']:,} | {config['peak_lr']:g} | {rows} |"
         )
     lines += ["", "## Scores", ""]
-    lines += ["| what | right | 95 % interval | of |", "| --- | ---: | --- | ---: |"]
-    lines += list(_scores(run / "scores-stage3"))
+    lines += ["| what | value | 95 % interval | of |", "| --- | ---: | --- | ---: |"]
+    lines += [*_world_scores(run / "scores-stage3"), *_scores(run / "run")]
     manifest = _read(run / "stage3" / "manifest.json")
     versions = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
     lines += ["", f"Weights sha256 `{manifest['model_sha256']}`; {versions}."]
@@ -63,6 +63,15 @@ def card(run: Path, scale: str) -> str:
 
 
 def _scores(folder: Path):
+    for path in sorted(folder.glob("*/summary.json")):
+        for name, found in _read(path).items():
+            # Of a benchmark its headline; of drawn images all, as no one of them is that.
+            shown = found["metrics"] if name == "gen_metrics" else [found["headline"]]
+            for metric in shown:
+                yield _row(f"{found['title']}, {metric}", found["metrics"][metric], found["n"])
+
+
+def _world_scores(folder: Path):
     for path in sorted(folder.glob("*/summary.json")):
         summary, split = _read(path), path.parent.name.rpartition("-")[2]
         if "world" in summary:
@@ -78,8 +87,12 @@ def _scores(folder: Path):
 
 
 def _row(name: str, figure: dict[str, Any], count: int) -> str:
-    low, high = (100 * value for value in figure["ci95"])
-    return f"| {name} | {100 * figure['value']:.1f} % | {low:.1f} to {high:.1f} % | {count:,} |"
+    factor, unit = (1.0, "") if figure.get("unit") == "points" else (100.0, " %")
+    value, interval = f"{factor * figure['value']:.1f}{unit}", "-"
+    if figure["ci95"] is not None:
+        low, high = (factor * bound for bound in figure["ci95"])
+        interval = f"{low:.1f} to {high:.1f}{unit}"
+    return f"| {name} | {value} | {interval} | {count:,} |"
 
 
 def _read(path: Path) -> dict[str, Any]:

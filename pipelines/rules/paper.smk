@@ -7,37 +7,65 @@
 #   llava_v1_5_mix665k.json and its images; LLaVA-OneVision  huggingface.co
 #   Inception and CLIP weights: `vargpt-eval doctor` names them with their hashes
 
-GPU = {"slurm_extra": "'--gpus=1'", "runtime": 24 * 60, "mem_mb": 64_000}
-NODES = config["nodes"]
+NODES, GPUS = config["nodes"], config["gpus_per_node"]
 
 
 def ranks(number):
-    """The launcher of a step on all nodes; the same words start each node's processes."""
+    """The launcher of a step on its nodes. On several, srun starts torchrun once on each, and only
+    there the list of nodes is known.
+    """
+    if NODES[number] == 1:
+        return f"torchrun --nproc-per-node={GPUS} --no-python"
     return (
+<<<<<<< HEAD
         f"srun --nodes={NODES[number]} --ntasks-per-node=1 torchrun --nnodes={NODES[number]}"
         f" --nproc-per-node={config['gpus_per_node']} --rdzv-backend=c10d --rdzv-endpoint="
         f"$(scontrol show hostnames | head -n1):{config['rendezvous_port']} --no-python"
+=======
+        f"srun --nodes={NODES[number]} --ntasks-per-node=1 bash -c 'torchrun"
+        f" --nnodes={NODES[number]} --nproc-per-node={GPUS} --rdzv-backend=c10d --rdzv-endpoint="
+        '$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n1):29500 --no-python "$@"\' torchrun'
+>>>>>>> work-3
     )
 
 
+ASKED = (
+    *("cpus_per_task", "gpu", "mem_mb", "runtime"),
+    *("mpi", "nodes", "slurm_extra", "tasks"),  # None, and so not asked for, on one node
+)
+
+
 def nodes(number, hours):
+    """What Slurm is asked for: all GPUs of so many nodes."""
+    asked = {"cpus_per_task": 8 * GPUS, "runtime": hours * 60, "mem_mb": 512_000}
+    if NODES[number] == 1:
+        return {**asked, "gpu": GPUS}
     return {
-        "slurm_extra": f"'--nodes={NODES[number]} --gpus-per-node={config['gpus_per_node']}'",
-        "runtime": hours * 60,
-        "mem_mb": 512_000,
+        **asked,
+        "nodes": NODES[number],
+        "tasks": NODES[number],
+        "mpi": "srun",  # the command starts its own job step
+        "slurm_extra": f"--gpus-per-node={GPUS}",
+        "gpu": 0,  # beside those of the nodes
     }
 
 
+<<<<<<< HEAD
 # BLIP-2's captions of 1.33 M images, one GPU a part; captions: hub in config/paper.yaml spares it.
 # Of all of ImageNet, so that paths start with train/ as in the image root and in the codes.
+=======
+# BLIP-2's captions of all images, on one GPU; captions: hub in config/paper.yaml spares it.
+>>>>>>> work-3
 rule captions:
     output:
         at("captions/manifest.json"),
     params:
+<<<<<<< HEAD
         command=f"datagen caption {config['imagenet']} {config['captioning']}"
+=======
+        command=f"datagen caption {config['imagenet']} --preset vl-enriched"
+>>>>>>> work-3
         f" --out {at('captions')}",
-    resources:
-        **GPU,
     shell:
         step("captions")
 
@@ -63,6 +91,8 @@ rule instruct:
             f"datagen build-{wildcards.kind} --captions {captions_of('captions')}"
             f" --out {at('data-')}{wildcards.kind} {config['writer'].get(wildcards.kind, '')}"
         ),
+    resources:
+        gpu=0,
     shell:
         step("data-{kind}")
 
@@ -75,8 +105,14 @@ rule instruct_stage2:
     params:
         command=f"datagen build-stage2 --llava {config['llava_rows']}"
         f" --onevision {config['onevision']} --instruct {at('data-130k')}"
+<<<<<<< HEAD
         f" --image-root {config['image_root']} --out {at('data-stage2')}"
         f" {config['stage2_options']}",
+=======
+        f" --image-root {config['image_root']} --out {at('data-stage2')}",
+    resources:
+        gpu=0,
+>>>>>>> work-3
     shell:
         step("data-stage2")
 
@@ -89,6 +125,8 @@ rule prompts:
     params:
         command=f"datagen build-eval --captions {captions_of('validation_captions')}"
         f" --out {at('prompts')}",
+    resources:
+        gpu=0,
     shell:
         step("prompts")
 
@@ -108,9 +146,13 @@ rule tokenizer_openimages:
     params:
         command="vargpt train image-tokenizer --preset 7b"
         f" --image-root {config['openimages']} --out {at('tokenizer-openimages')}"
+<<<<<<< HEAD
         f" {tokenizer_sizes()} {settings('image_tokenizer')}",
     resources:
         **GPU,
+=======
+        f" {settings('image_tokenizer')}",
+>>>>>>> work-3
     shell:
         step("tokenizer-openimages")
 
@@ -134,12 +176,23 @@ rule start:
         command=f"vargpt init --llava {config['llava']} --var {config['var']}"
         f" --vae {config['vae']} --out {at('start')}",
     resources:
-        mem_mb=32_000,
+        gpu=0,
     shell:
         step("start")
 
 
 BEFORE = {"1": "start/config.json", "2": "stage1/manifest.json", "3": "stage2/manifest.json"}
+
+
+def nodes_of_stage():
+    """`nodes` of the stage that a job's wildcard names."""
+
+    def asked(name):
+        return lambda wildcards: nodes(
+            int(wildcards.number), config["hours"][int(wildcards.number)]
+        ).get(name)
+
+    return {name: asked(name) for name in ASKED}
 
 
 rule stage:
@@ -166,9 +219,7 @@ rule stage:
             f" --out {at('stage')}{wildcards.number} {settings(int(wildcards.number))}"
         ),
     resources:
-        slurm_extra=lambda wildcards: nodes(int(wildcards.number), 1)["slurm_extra"],
-        runtime=lambda wildcards: config["hours"][int(wildcards.number)] * 60,
-        mem_mb=512_000,
+        **nodes_of_stage(),
     shell:
         step("stage{number}")
 
@@ -181,9 +232,13 @@ rule generate:
         touch(at("drawn/done")),
     params:
         command=f"vargpt generate --model {at('stage3')} --prompts {at('prompts/data')}"
+<<<<<<< HEAD
         f" --batch-size 64 {config['generate_options']} --out {at('drawn')}",
     resources:
         **GPU,
+=======
+        f" --batch-size 64 --out {at('drawn')}",
+>>>>>>> work-3
     shell:
         step("drawn")
 
@@ -191,13 +246,13 @@ rule generate:
 rule generation_metrics:
     input:
         at("drawn/done"),
+        at("prompts/manifest.json"),
     output:
         at("run/gen-metrics/summary.json"),
     params:
-        command=f"vargpt-eval gen-metrics --generations {at('drawn')}"
+        command=f"vargpt-eval gen-metrics --generations {at('drawn')} --prompts {at('prompts')}"
+        f" --inception {config['inception']} --clip {config['clip']}"
         f" --ref {config['fid_reference']} --out {at('run/gen-metrics')}",
-    resources:
-        **GPU,
     shell:
         step("run/gen-metrics")
 
@@ -210,8 +265,6 @@ rule benchmarks:
     params:
         command=f"vargpt-eval run --model {at('stage3')} --tasks {','.join(config['tasks'])}"
         f" --data {config['benchmarks']} --out {at('run/benchmarks')}",
-    resources:
-        **GPU,
     shell:
         step("run/benchmarks")
 
@@ -225,6 +278,8 @@ rule report:
     params:
         command=f"vargpt-eval report {at('run/benchmarks')} {at('run/gen-metrics')}"
         f" --out {at('report')}",
+    resources:
+        gpu=0,
     shell:
         step("report")
 
@@ -237,5 +292,7 @@ rule model_card:
         at("stage3/README.md"),
     params:
         command=f"{shlex.quote(sys.executable)} {HERE / 'model_card.py'} {RUN} {scale}",
+    resources:
+        gpu=0,
     shell:
         "{params.command}"

@@ -12,6 +12,8 @@ rule world:
             f" --rows {config['rows'][wildcards.split]} --size {config['size_px']}"
             f" {config['scenes']} --full-captions --questions --prompts"
         ),
+    resources:
+        gpu=0,
     shell:
         step("world-{split}")
 
@@ -29,5 +31,7 @@ rule instruct:
             f"datagen build-{wildcards.kind} --captions {input[0]}"
             f" --out {at('data-')}{wildcards.kind} --rows {config['rows'][wildcards.kind]}"
         ),
+    resources:
+        gpu=0,
     shell:
         step("data-{kind}")

@@ -28,6 +28,8 @@ rule drawings_read:
             f"vargpt-eval world --generations {input[0].removesuffix('.done')} --prompts {input[1]}"
             f" --out {at(f'scores-{wildcards.model}/read-{wildcards.split}')}"
         ),
+    resources:
+        gpu=0,
     shell:
         step("scores-{model}/read-{split}")
 
@@ -65,6 +67,8 @@ rule report:
     params:
         command="vargpt-eval report " + " ".join(str(Path(path).parent) for path in SCORES)
         + f" --out {at('report')}",
+    resources:
+        gpu=0,
     shell:
         step("report")
 
@@ -77,5 +81,7 @@ rule model_card:
         at("stage3/README.md"),
     params:
         command=f"{shlex.quote(sys.executable)} {HERE / 'model_card.py'} {RUN} {scale}",
+    resources:
+        gpu=0,
     shell:
         "{params.command}"

@@ -43,6 +43,8 @@ rule start:
     params:
         command=f"vargpt init --preset {config['preset']} --seed {config['seed']}"
         f" --image-tokenizer {at('image-tokenizer')} --out {at('start')}",
+    resources:
+        gpu=0,
     shell:
         step("start")
 

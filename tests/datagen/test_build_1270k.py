@@ -195,6 +195,16 @@ def test_beside_a_130k_the_overlap_is_exact_and_as_small_as_can_be(captions: Pat
     ).read_text("utf-8")
 
 
+def test_nothing_is_said_of_a_130k_where_images_are_fewer_than_its_rows(
+    captions: Path, tmp_path: Path
+):
+    build_1270k(Build1270kConfig(out=tmp_path / "out", captions=str(captions)))
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert (manifest["overlap_130k"]["at_least"], manifest["overlap_130k"]["rows_130k"]) == (0, 0)
+    assert verify(tmp_path / "out") == []
+    assert "that a -130K has too" not in (tmp_path / "out" / "README.md").read_text("utf-8")
+
+
 def test_a_130k_of_other_images_is_refused(captions: Path, tmp_path: Path):
     other = write_build(tmp_path / "other", [row(1), row(2)])
     config = Build1270kConfig(out=tmp_path / "out", captions=str(captions), beside=other)

@@ -129,7 +129,7 @@ def test_other_columns_are_refused_in_one_line(hub: Path, tmp_path: Path):
 
 def test_without_datasets_the_line_says_what_to_install(hub: Path, tmp_path: Path, monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(UserError, match=r"pip install 'vargpt-datagen\[hub\]'"):
+    with pytest.raises(UserError, match="uv sync --all-packages --all-extras"):
         fetch("train", hub, tmp_path)
 
 

@@ -55,8 +55,14 @@ def _is_one_of(ids: pa.Array, images: ImageColumns, captions: str) -> np.ndarray
 def overlap(
     num_rows: int, images: ImageColumns, rows: np.ndarray, beside: Beside | None
 ) -> dict[str, Any]:
-    """How many images this set and -130K share: at least so many, and with --beside exactly."""
-    num_other = int(beside.has_image.sum()) if beside else ROWS_OF_130K
+    """How many images this set and -130K share: at least so many, and with --beside exactly.
+
+    Of fewer images than -130K has rows none can be made, so nothing is said about it.
+    """
+    if beside:
+        num_other = int(beside.has_image.sum())
+    else:
+        num_other = ROWS_OF_130K if images.num_rows >= ROWS_OF_130K else 0
     return {
         "images": images.num_rows,
         "rows_130k": num_other,

@@ -337,9 +337,10 @@ def main() -> None:
         app()
     except Exception as error:
         from vargpt_datagen.printable import printable
-        from vargpt_schema.errors import UserError  # brings pyarrow along, which --help can spare
+        from vargpt_schema.errors import UserError, refused_path  # with it comes pyarrow
 
-        if not isinstance(error, UserError):
+        refusal = refused_path(error) if isinstance(error, OSError) else error
+        if not isinstance(refusal, UserError):
             raise
-        typer.echo(f"error: {printable(str(error))}", err=True)
+        typer.echo(f"error: {printable(str(refusal))}", err=True)
         sys.exit(2)

@@ -16,7 +16,6 @@ def expect_engine(engine: Engine, workers: int | None) -> None:
         raise UserError("--workers: an option of --engine ray. Add that, or leave it out.")
     if engine == "ray" and find_spec("ray") is None:
         raise UserError(
-            "--engine ray: the package ray is missing. Install the extra: pip install "
-            "'vargpt-datagen[ray]', or in this repository uv sync --package vargpt-datagen "
-            "--extra ray; or leave --engine out."
+            "--engine ray: the package ray is missing. Install it with "
+            "`uv sync --all-packages --all-extras`, or leave --engine out."
         )

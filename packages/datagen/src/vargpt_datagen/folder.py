@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vargpt_datagen.printable import printable
-from vargpt_schema import UserError
+from vargpt_schema.errors import DISK_FAULTS, UserError
 from vargpt_schema.table import fsync_folder
 
 MANIFEST = "manifest.json"
@@ -20,7 +20,6 @@ REPORT = "report.html"
 # Of captions and seeds the contents are compared. A host may move, as servers started by Slurm do:
 # the model and the form of the requests are compared, and rows keep the model that was reported.
 _FREE_OPTIONS = {"rows", "captions", "seeds", "writer"}
-_DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 class BuildFolder:
@@ -211,7 +210,7 @@ def disk_faults_are_said(root: Path) -> Iterator[None]:
         yield
     except OSError as error:
         path = Path(error.filename) if isinstance(error.filename, str) else None
-        if error.errno not in _DISK_FAULTS and not (path and path.is_relative_to(root)):
+        if error.errno not in DISK_FAULTS and not (path and path.is_relative_to(root)):
             raise
         raise folder_error(path or root, error) from error
 

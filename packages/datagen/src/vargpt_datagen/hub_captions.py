@@ -86,7 +86,7 @@ def _opened(source: str, split: Split) -> tuple[list[str], Any]:
     except ImportError as error:
         raise UserError(
             "--captions hub: the package `datasets` is missing. Install it with "
-            "`pip install 'vargpt-datagen[hub]'`, or give --captions the path of a local copy."
+            "`uv sync --all-packages --all-extras`, or give --captions the path of a local copy."
         ) from error
     try:
         builder: Any = load_dataset_builder(

@@ -14,7 +14,7 @@ from vargpt_eval.cli_run import run
 from vargpt_eval.cli_stats import stats
 from vargpt_eval.config_file import ConfigFile
 from vargpt_eval.progress_lines import lines_on_stderr
-from vargpt_schema.errors import UserError
+from vargpt_schema.errors import UserError, refused_path
 
 if TYPE_CHECKING:
     from vargpt_eval.compare import TaskComparison
@@ -139,6 +139,9 @@ def main() -> None:
     """Run the command; a user's mistake is one line and exit code 2."""
     try:
         app()
-    except UserError as error:
-        typer.echo(f"error: {error}", err=True)
+    except (UserError, OSError) as error:
+        refusal = refused_path(error) if isinstance(error, OSError) else error
+        if refusal is None:
+            raise
+        typer.echo(f"error: {refusal}", err=True)
         sys.exit(2)

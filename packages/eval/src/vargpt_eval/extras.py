@@ -14,6 +14,5 @@ def needs_extra(extra: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         raise UserError(
             f"this command: package {error.name!r} not found, the extra `{extra}` of vargpt-eval "
-            "expected. Install it with `uv sync --all-packages --all-extras`, or "
-            f"`pip install vargpt-eval[{extra}]`."
+            "expected. Install it with `uv sync --all-packages --all-extras`."
         ) from error

@@ -5,7 +5,7 @@ import sys
 import typer
 
 from vargpt_model import cli_model, cli_stages, cli_train
-from vargpt_schema.errors import UserError
+from vargpt_schema.errors import UserError, refused_path
 
 app = typer.Typer(
     help="Trains VARGPT, draws and answers. Every command resumes when run again.",
@@ -52,6 +52,9 @@ def main() -> None:
     """Run the command; a user's mistake is one line and exit code 2."""
     try:
         app()
-    except UserError as error:
-        typer.echo(f"error: {error}", err=True)
+    except (UserError, OSError) as error:
+        refusal = refused_path(error) if isinstance(error, OSError) else error
+        if refusal is None:
+            raise
+        typer.echo(f"error: {refusal}", err=True)
         sys.exit(2)

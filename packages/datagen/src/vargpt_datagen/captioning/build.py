@@ -170,8 +170,7 @@ def _expect_possible(config: CaptionConfig) -> None:
         if find_spec(package) is None:
             raise UserError(
                 f"datagen caption: the package {package} is missing, which loads the model. "
-                "Install the extra: pip install 'vargpt-datagen[caption]', or in this repository "
-                "uv sync --package vargpt-datagen --extra caption."
+                "Install it with `uv sync --all-packages --all-extras`."
             )
 
 

@@ -4,7 +4,6 @@ OUT/checkpoints/step-00000100/ holds files and manifest.json with the size and s
 is written under a temporary name, fsynced, then renamed; a folder without the prefix is complete.
 """
 
-import errno
 import hashlib
 import json
 import os
@@ -13,13 +12,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vargpt_schema.errors import UserError
+from vargpt_schema.errors import DISK_FAULTS, UserError
 from vargpt_schema.table import fsync_folder
 
 MANIFEST = "manifest.json"
 KEPT = 2  # the newest, and the one before it should the newest be damaged later
 _PREFIX = "step-"
-_DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 WriteFile = Callable[[Path], None]
 
@@ -138,7 +136,7 @@ class Checkpoints:
 
 def disk_error(path: Path, error: OSError) -> OSError | UserError:
     """What to raise for a failed write: one line for a full or broken disk."""
-    if error.errno not in _DISK_FAULTS:
+    if error.errno not in DISK_FAULTS:
         return error
     return UserError(
         f"{path}: {os.strerror(error.errno)}; room for the whole file was expected. What was "
