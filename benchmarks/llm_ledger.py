@@ -73,6 +73,11 @@ class Ledger:
         seen.times_billed += 1
         self._billed.append((sha256, time.monotonic()))
 
+    @property
+    def num_billed(self) -> int:
+        """Completions that were paid for so far."""
+        return len(self._billed)
+
     def refused(self, sha256: bytes) -> None:
         """Note that a body was refused for good: no sender should try it again."""
         self._bodies.setdefault(sha256, SeenBody()).is_refused = True

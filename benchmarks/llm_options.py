@@ -31,6 +31,7 @@ class Options:
     content_file: tuple[str, ...]  # its contents
     latency_s: float
     jitter_s: float
+    hold_after: int | None
     requests_per_s: float | None
     burst: int
     concurrent: int | None
@@ -117,6 +118,7 @@ def option_parser() -> argparse.ArgumentParser:
 
     add("--latency-s", type=_not_negative, default=0.2)
     add("--jitter-s", type=_not_negative, default=0.0, help="so much more or less at most")
+    add("--hold-after", type=_count, help="when so many are paid for, all others wait for a change")
     add("--requests-per-s", type=_positive, help="HTTP 429 above this rate")
     add("--burst", type=_count, default=1, help="requests that may come at once below that rate")
     add("--concurrent", type=_count, help="HTTP 429 above so many at a time")

@@ -47,6 +47,7 @@ from llm_options import OptionError, Options, changed, options_of
 
 _COMPLETIONS = {"/v1/chat/completions", "/chat/completions"}
 _BACKLOG = 4_096
+_LOOK_S = 0.02  # how often a held reply looks whether it still is
 
 
 class Asked(NamedTuple):
@@ -150,6 +151,10 @@ class ChatServer:
         connection, fault = asked.connection, asked.fault
         if not connection.is_open:  # closed by the client, which is only just known
             self._abandon()
+            return
+        hold_after = self._options.hold_after
+        if hold_after is not None and self._ledger.num_billed >= hold_after:
+            connection.later(_LOOK_S, partial(self._answer, asked), self._abandon)
             return
         if fault == "drip":
             self._ledger.replied("200")

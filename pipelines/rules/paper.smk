@@ -17,15 +17,10 @@ def ranks(number):
     if NODES[number] == 1:
         return f"torchrun --nproc-per-node={GPUS} --no-python"
     return (
-<<<<<<< HEAD
-        f"srun --nodes={NODES[number]} --ntasks-per-node=1 torchrun --nnodes={NODES[number]}"
-        f" --nproc-per-node={config['gpus_per_node']} --rdzv-backend=c10d --rdzv-endpoint="
-        f"$(scontrol show hostnames | head -n1):{config['rendezvous_port']} --no-python"
-=======
         f"srun --nodes={NODES[number]} --ntasks-per-node=1 bash -c 'torchrun"
         f" --nnodes={NODES[number]} --nproc-per-node={GPUS} --rdzv-backend=c10d --rdzv-endpoint="
-        '$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n1):29500 --no-python "$@"\' torchrun'
->>>>>>> work-3
+        f'$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n1):{config["rendezvous_port"]}'
+        ' --no-python "$@"\' torchrun'
     )
 
 
@@ -50,21 +45,13 @@ def nodes(number, hours):
     }
 
 
-<<<<<<< HEAD
-# BLIP-2's captions of 1.33 M images, one GPU a part; captions: hub in config/paper.yaml spares it.
+# BLIP-2's captions of 1.33 M images, on one GPU; captions: hub in config/paper.yaml spares it.
 # Of all of ImageNet, so that paths start with train/ as in the image root and in the codes.
-=======
-# BLIP-2's captions of all images, on one GPU; captions: hub in config/paper.yaml spares it.
->>>>>>> work-3
 rule captions:
     output:
         at("captions/manifest.json"),
     params:
-<<<<<<< HEAD
         command=f"datagen caption {config['imagenet']} {config['captioning']}"
-=======
-        command=f"datagen caption {config['imagenet']} --preset vl-enriched"
->>>>>>> work-3
         f" --out {at('captions')}",
     shell:
         step("captions")
@@ -105,14 +92,10 @@ rule instruct_stage2:
     params:
         command=f"datagen build-stage2 --llava {config['llava_rows']}"
         f" --onevision {config['onevision']} --instruct {at('data-130k')}"
-<<<<<<< HEAD
         f" --image-root {config['image_root']} --out {at('data-stage2')}"
         f" {config['stage2_options']}",
-=======
-        f" --image-root {config['image_root']} --out {at('data-stage2')}",
     resources:
         gpu=0,
->>>>>>> work-3
     shell:
         step("data-stage2")
 
@@ -146,13 +129,7 @@ rule tokenizer_openimages:
     params:
         command="vargpt train image-tokenizer --preset 7b"
         f" --image-root {config['openimages']} --out {at('tokenizer-openimages')}"
-<<<<<<< HEAD
         f" {tokenizer_sizes()} {settings('image_tokenizer')}",
-    resources:
-        **GPU,
-=======
-        f" {settings('image_tokenizer')}",
->>>>>>> work-3
     shell:
         step("tokenizer-openimages")
 
@@ -232,13 +209,7 @@ rule generate:
         touch(at("drawn/done")),
     params:
         command=f"vargpt generate --model {at('stage3')} --prompts {at('prompts/data')}"
-<<<<<<< HEAD
         f" --batch-size 64 {config['generate_options']} --out {at('drawn')}",
-    resources:
-        **GPU,
-=======
-        f" --batch-size 64 --out {at('drawn')}",
->>>>>>> work-3
     shell:
         step("drawn")
 

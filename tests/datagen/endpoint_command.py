@@ -32,7 +32,7 @@ IMPATIENT = (
     f"{BRISK}writer.PATIENCE_S = 0.5\n"
     "from vargpt_datagen.endpoint import dispatch; dispatch.GRACE_S = 2.0\n"
 )
-_TIMEOUT_S = 120  # of a command; far more than any of them takes
+_TIMEOUT_S = 300  # of a command; far more than any of them takes
 
 
 def environment(**variables: str) -> dict[str, str]:

@@ -22,6 +22,7 @@ _READY = "listening on "
 _AS_NEW: dict[str, Any] = {
     "latency_s": 0,
     "jitter_s": None,
+    "hold_after": None,
     "faults": None,
     "status": None,
     "echo_key": False,

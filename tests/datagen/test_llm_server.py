@@ -165,6 +165,22 @@ def test_a_request_whose_sender_leaves_is_not_billed(server: Server):
     assert (ledger["abandoned"], ledger["billed"], ledger["max_in_flight"]) == (1, 0, 1)
 
 
+def test_replies_after_so_many_that_are_paid_for_wait_for_a_change(server: Server):
+    server.configure(hold_after=1)
+    assert post(server, request_body("a dog")).status == 200
+    found: list[int] = []
+    thread = threading.Thread(
+        target=lambda: found.append(post(server, request_body("a cat")).status)
+    )
+    thread.start()
+    wait_until(lambda: server.ledger()["in_flight"] == 1)
+    assert server.ledger()["billed"] == 1
+    server.configure(hold_after=None)
+    thread.join()
+    assert found == [200]
+    assert server.ledger()["billed"] == 2
+
+
 def test_a_reply_takes_the_latency_while_others_are_answered_too(server: Server):
     server.configure(latency_s=0.3)
     started_s = time.monotonic()

@@ -19,14 +19,14 @@ from vargpt_schema.world import SPLITS
 SETTINGS = ("max_steps=8", "null_dropout=0", "batch_size=16", "max_micro_positions=200")
 
 
-def on_two_ranks(*command: object) -> str:
+def on_two_ranks(*command: object, patience_s: float = 300) -> str:
     """Standard error of a command's first rank; the ranks are told of each other as by Slurm."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = str(found.getsockname()[1])
     shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     ranks = [started(*command, RANK=rank, LOCAL_RANK=rank, **shared) for rank in ("0", "1")]
-    said = [process.communicate(timeout=300)[1] for process in ranks]
+    said = [process.communicate(timeout=patience_s)[1] for process in ranks]
     assert [process.returncode for process in ranks] == [0, 0], said
     return said[0]
 

@@ -45,7 +45,7 @@ def stage_command(stage: Stage) -> Callable[..., None]:
             typer.Option(help="`image_codes` of images to draw.", show_default="encoded anew"),
         ] = None,
         engine: Annotated[
-            Literal["one", "ddp", "fsdp2"] | None,
+            Literal["one", "ddp", "fsdp2", "deepspeed"] | None,
             typer.Option(
                 help="One process; or ranks, the model whole or sharded.",
                 show_default="ddp under torchrun",

@@ -41,6 +41,7 @@ class StageTraining:
     max_micro_positions: int = 8_192  # of one pass of one rank, padding included
     precision: Precision = "auto"  # bfloat16: autocast; auto: where a GPU gets stored bfloat16
     gradient_checkpointing: Checkpointing = "auto"  # auto: models of a billion parameters
+    zero_stage: int  # of --engine deepspeed: 2 shards gradients and moments, 3 parameters too
     num_threads: int = 2  # of a rank, that read images
     max_skipped_frac: float = 0.1  # of a step's rows; more unreadable images stop the run
     seed: int = 0
@@ -65,6 +66,8 @@ class StageTraining:
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.zero_stage not in (2, 3):
+            raise ValueError(f"zero_stage must be 2 or 3, got {self.zero_stage}")
         for name in ("peak_lr", "max_grad_norm"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
@@ -105,9 +108,9 @@ class StageTraining:
 
 
 _TABLE_2: dict[Stage, dict[str, Any]] = {
-    "1": {"batch_size": 1024, "peak_lr": 1e-3, "epochs": 1.0},
-    "2": {"batch_size": 256, "peak_lr": 5e-5, "epochs": 1.0},
-    "3": {"batch_size": 1024, "peak_lr": 5e-5, "epochs": 12.0},
+    "1": {"batch_size": 1024, "peak_lr": 1e-3, "epochs": 1.0, "zero_stage": 3},
+    "2": {"batch_size": 256, "peak_lr": 5e-5, "epochs": 1.0, "zero_stage": 2},
+    "3": {"batch_size": 1024, "peak_lr": 5e-5, "epochs": 12.0, "zero_stage": 3},
 }
 # Stage 2 trains none of the parts that draw: its image loss would only push the LLM. The null
 # states learn in stage 3 alone.

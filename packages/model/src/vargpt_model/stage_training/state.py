@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from transformers import TrainerState
@@ -20,17 +20,25 @@ from vargpt_model.training.loop import STATE
 from vargpt_model.training.torch_file import torch_file
 
 
+def trained_parameters(model: nn.Module) -> dict[str, Tensor]:
+    """What a model trains, whole: under FSDP2 every rank must ask for it."""
+    return {
+        name: whole(parameter.detach())
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
+
+
 def state_files(
-    model: nn.Module, optimizer: Optimizer, schedule: LRScheduler, trainer_state: TrainerState
+    parameters: Mapping[str, Tensor],
+    moments: Mapping[str, Any],
+    schedule: LRScheduler,
+    trainer_state: TrainerState,
 ) -> Mapping[str, WriteFile]:
-    """Files of a checkpoint. Under FSDP2 every rank must ask for them; one writes them."""
+    """Files of a checkpoint, from whole tensors: the same under every engine."""
     state = {
-        "parameters": {
-            name: whole(parameter.detach())
-            for name, parameter in model.named_parameters()
-            if parameter.requires_grad
-        },
-        "optimizer": whole(optimizer.state_dict()),
+        "parameters": parameters,
+        "optimizer": moments,
         "schedule": schedule.state_dict(),
     }
     return {
@@ -43,13 +51,13 @@ def state_files(
 def load_parameters(model: nn.Module, folder: Path) -> None:
     """Put a checkpoint's parameters into a model, sharded or not."""
     own = dict(model.named_parameters())
-    for name, value in _loaded(folder)["parameters"].items():
+    for name, value in load_state(folder)["parameters"].items():
         own[name].copy_(sharded_like(value, own[name]))
 
 
 def load_optimizer(optimizer: Optimizer, schedule: LRScheduler, folder: Path) -> None:
     """Put a checkpoint's moments and its place in the schedule into both."""
-    state = _loaded(folder)
+    state = load_state(folder)
     moments = state["optimizer"]
     parameters = [one for group in optimizer.param_groups for one in group["params"]]
     for place, values in moments["state"].items():
@@ -61,5 +69,6 @@ def load_optimizer(optimizer: Optimizer, schedule: LRScheduler, folder: Path) ->
     schedule.load_state_dict(state["schedule"])
 
 
-def _loaded(folder: Path) -> dict[str, Any]:
+def load_state(folder: Path) -> dict[str, Any]:
+    """A checkpoint's `parameters`, `optimizer` and `schedule`."""
     return torch.load(folder / STATE, map_location="cpu", weights_only=True, mmap=True)

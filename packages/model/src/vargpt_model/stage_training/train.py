@@ -31,6 +31,7 @@ from vargpt_model.stage_training.sharding import shard, whole_state
 from vargpt_model.stage_training.skipped_rows import SkippedRows
 from vargpt_model.stage_training.state import load_parameters
 from vargpt_model.stage_training.trainer import StageTrainer, training_arguments
+from vargpt_model.stage_training.zero import Zero
 from vargpt_model.stages import Stage
 from vargpt_model.training.checkpoints import MANIFEST, Checkpoint, Checkpoints, write_json
 from vargpt_model.training.folder_lock import expect_config, locked
@@ -41,8 +42,9 @@ from vargpt_model.training.stop_request import StopRequest
 from vargpt_model.weights.model_folder import Opened, model_sha256, open_config, open_model
 from vargpt_schema.errors import UserError
 
-Engine = Literal["one", "ddp", "fsdp2"]
-FREE = ("log_every", "save_every", "sample_every", "num_threads")  # a resumed call may have others
+Engine = Literal["one", "ddp", "fsdp2", "deepspeed"]
+# A resumed call may have others.
+FREE = ("log_every", "save_every", "sample_every", "num_threads", "zero_stage")
 
 
 class TrainedStage(NamedTuple):
@@ -107,14 +109,20 @@ def train_stage(
         is_first = rank.rank == 0
         opens_log = partial(_run_log, stage, opened, out, rank, training, start, num_steps)
         with StopRequest() as stop, opens_log() if is_first else nullcontext() as log:
+            zero = None
             if engine == "fsdp2":
                 shard(opened.model, arguments.device.type)
+            if engine == "deepspeed":
+                if newest:
+                    load_parameters(opened.model, newest.folder)
+                zero = Zero(opened.model, training, precision)
             run = _Run(opened, read, out, log, training, num_steps, precision)
             trainer = StageTrainer(
                 opened.model,
                 arguments,
                 training,
                 batches,
+                zero=zero,
                 save=run.save,
                 on_step=run.on_step,
                 on_unreadable=skipped.add,
@@ -125,10 +133,12 @@ def train_stage(
                 step = trainer.state.global_step
             else:
                 assert newest is not None
-                load_parameters(opened.model, newest.folder)
+                if zero is None:
+                    load_parameters(opened.model, newest.folder)
                 step = start
         is_done = step == num_steps
-        state = whole_state(opened.model, is_first=is_first) if is_done else {}
+        gathered = zero.whole_state if zero else whole_state
+        state = gathered(opened.model, is_first=is_first) if is_done else {}
         if is_done and is_first:
             write_trained(state, open_config(model), opened.processor, out, dtype=stored_dtype)
             write_json(out / MANIFEST, _manifest(opened, out, resolved, read, skipped))
@@ -199,15 +209,15 @@ def _expect_ranks(rank: Rank, training: StageTraining, engine: Engine | None) ->
             f"--engine one: {rank.world_size} ranks found, one was expected. Start without "
             "torchrun, or give --engine ddp."
         )
-    if engine in ("ddp", "fsdp2") and rank.world_size == 1:
+    if engine in ("ddp", "fsdp2", "deepspeed") and rank.world_size == 1:
         raise UserError(
             f"--engine {engine}: one process found, several ranks were expected. Start with "
             "torchrun --no-python --nproc-per-node=N vargpt train ..., or take --engine out."
         )
-    if engine == "fsdp2" and training.sample_every:
+    if engine in ("fsdp2", "deepspeed") and training.sample_every:
         raise UserError(
-            f"--engine fsdp2: sample_every {training.sample_every} found, 0 was expected: no rank "
-            "has the whole model to draw with. Draw with `vargpt generate` afterwards."
+            f"--engine {engine}: sample_every {training.sample_every} found, 0 was expected: no "
+            "rank has the whole model to draw with. Draw with `vargpt generate` afterwards."
         )
     if training.batch_size % rank.world_size:
         raise UserError(

@@ -21,8 +21,15 @@ from vargpt_model.stage_training.examples import Unreadable
 from vargpt_model.stage_training.losses import Counts, StepLoss
 from vargpt_model.stage_training.optimizer import stage_optimizer
 from vargpt_model.stage_training.sharding import whole
-from vargpt_model.stage_training.state import load_optimizer, load_parameters, state_files
+from vargpt_model.stage_training.state import (
+    load_optimizer,
+    load_parameters,
+    load_state,
+    state_files,
+    trained_parameters,
+)
 from vargpt_model.stage_training.step_batches import StepBatch, StepBatches
+from vargpt_model.stage_training.zero import Zero
 from vargpt_model.training.batch_order import seed_step
 from vargpt_model.training.checkpoints import WriteFile
 from vargpt_model.training.loop import refuse_nan
@@ -44,6 +51,7 @@ class StageTrainer(Trainer):
         training: StageTraining,
         batches: StepBatches,
         *,
+        zero: Zero | None = None,
         save: Save,
         on_step: OnStep,
         on_unreadable: Callable[[list[Unreadable]], None],
@@ -52,6 +60,7 @@ class StageTrainer(Trainer):
         super().__init__(model=model.train(), args=arguments, callbacks=[_EveryStep(self)])
         self.training = training
         self.batches = batches
+        self._zero = zero
         self.has_stopped = False
         self._patch_nums = model.config.visual_decoder_config.patch_nums
         self._write = save
@@ -72,7 +81,8 @@ class StageTrainer(Trainer):
         """AdamW over what the stage trains."""
         if self.optimizer is None:
             named = (model or self.model).named_parameters()  # pyright: ignore
-            self.optimizer = stage_optimizer(named, self.training)
+            zero = self._zero
+            self.optimizer = zero.optimizer if zero else stage_optimizer(named, self.training)
         return self.optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LambdaLR:
@@ -113,10 +123,11 @@ class StageTrainer(Trainer):
         self._sample_ids = []
         total = torch.zeros((), device=self.args.device)
         last = len(inputs.micro_batches) - 1
+        passes = self._zero or model
         for number, micro in enumerate(inputs.micro_batches):
             waits = nullcontext() if number == last else self.accelerator.no_sync(model)
             with waits, self.accelerator.autocast():
-                output = model(
+                output = passes(
                     **self._prepare_inputs(micro.inputs),
                     image_loss_weight=training.image_loss_weight,
                     code_dropout=training.code_dropout,
@@ -125,7 +136,7 @@ class StageTrainer(Trainer):
                 loss = step_loss.of(output)
                 if loss.requires_grad:  # else nothing in this batch depends on what is trained
                     # Ranks average their gradients, whose sum is wanted.
-                    self.accelerator.backward(loss * self.args.world_size)
+                    self._backward(loss * self.args.world_size, is_last=number == last)
             total += loss.detach()
             self._sample_ids.append((loss.detach(), micro.sample_ids))
         self._figures = {}
@@ -139,7 +150,9 @@ class StageTrainer(Trainer):
 
     def _clip_grad_norm(self, model: nn.Module) -> Any:
         """As Trainer's, but a norm that is no number stops the run before it does harm."""
-        self._grad_norm = torch.as_tensor(whole(super()._clip_grad_norm(model)))
+        # DeepSpeed clips while it updates; Trainer's own update then finds no gradients.
+        norm = self._zero.step() if self._zero else whole(super()._clip_grad_norm(model))
+        self._grad_norm = torch.as_tensor(norm)
         if not math.isfinite(float(self._grad_norm)):
             self._refuse(self._grad_norm)
         return self._grad_norm
@@ -147,12 +160,12 @@ class StageTrainer(Trainer):
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:  # noqa: ARG002
         assert self.optimizer is not None
         assert self.lr_scheduler is not None
-        files = state_files(  # by every rank: sharded tensors meet here
-            self.accelerator.unwrap_model(self.model),
-            self.optimizer,
-            self.lr_scheduler,
-            self.state,
-        )
+        if self._zero:  # by every rank: sharded tensors meet here
+            parameters, moments = self._zero.parameters(), self._zero.moments()
+        else:
+            parameters = trained_parameters(self.accelerator.unwrap_model(self.model))
+            moments = whole(self.optimizer.state_dict())
+        files = state_files(parameters, moments, self.lr_scheduler, self.state)
         if self.args.process_index == 0:
             self._write(self.state.global_step, files)
 
@@ -161,12 +174,17 @@ class StageTrainer(Trainer):
         resume_from_checkpoint: str,
         model: Any = None,  # noqa: ARG002
     ) -> None:
-        load_parameters(self.accelerator.unwrap_model(self.model), Path(resume_from_checkpoint))
+        if self._zero is None:  # which was made from a model that had them
+            load_parameters(self.accelerator.unwrap_model(self.model), Path(resume_from_checkpoint))
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         assert self.optimizer is not None
         assert self.lr_scheduler is not None
-        if checkpoint is not None:
+        if checkpoint is not None and self._zero:
+            state = load_state(Path(checkpoint))
+            self._zero.load(state["parameters"], state["optimizer"])
+            self.lr_scheduler.load_state_dict(state["schedule"])
+        elif checkpoint is not None:
             load_optimizer(self.optimizer, self.lr_scheduler, Path(checkpoint))
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
@@ -180,6 +198,12 @@ class StageTrainer(Trainer):
         """Nothing: lines come from `on_step`."""
 
     # One step.
+
+    def _backward(self, loss: Tensor, *, is_last: bool) -> None:
+        if self._zero:
+            self._zero.backward(loss, is_last=is_last)
+        else:
+            self.accelerator.backward(loss)
 
     def _counts(self, batch: StepBatch) -> Counts:
         """Of all ranks; also whether any of them was asked to stop."""
