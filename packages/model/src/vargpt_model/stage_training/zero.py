@@ -5,7 +5,9 @@ State goes in and out as whole tensors, so that a checkpoint is the same file un
 """
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
 from typing import Any
 
 import torch
@@ -27,16 +29,16 @@ class Zero:
     """A model's passes, gradients and optimizer, shared out by DeepSpeed. All ranks call alike."""
 
     def __init__(self, model: nn.Module, training: StageTraining, precision: str) -> None:
-        deepspeed = _deepspeed()
         self.optimizer = stage_optimizer(model.named_parameters(), training)
         self._groups = self.optimizer.state_dict()["param_groups"]
         names = {id(one): name for name, one in model.named_parameters()}
         in_order = [one for group in self.optimizer.param_groups for one in group["params"]]
         self._trained: dict[str, nn.Parameter] = {names[id(one)]: one for one in in_order}
         self._is_sharded = training.zero_stage == 3
-        self.engine, self._optimizer, *_ = deepspeed.initialize(
-            model=model, optimizer=self.optimizer, config=zero_config(training, precision)
-        )
+        with redirect_stdout(sys.stderr):  # where it tells of itself
+            self.engine, self._optimizer, *_ = _deepspeed().initialize(
+                model=model, optimizer=self.optimizer, config=zero_config(training, precision)
+            )
         # accelerate would wrap it in DDP otherwise.
         model.__dict__["_is_accelerate_prepared"] = True
         if self._is_sharded:
