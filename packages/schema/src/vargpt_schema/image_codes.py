@@ -72,6 +72,12 @@ def write_image_codes(records: Iterable[ImageCodesRecord], path: Path, config: C
 
 def read_image_codes(path: Path, patch_nums: Sequence[int]) -> tuple[pa.Table, CodesConfig]:
     """Codes of a file or folder; UserError when their patch_nums are not the model's."""
+    config = read_codes_config(path, patch_nums)
+    return IMAGE_CODES.read(path), config
+
+
+def read_codes_config(path: Path, patch_nums: Sequence[int]) -> CodesConfig:
+    """What all codes of a file or folder were made with; UserError as `read_image_codes`."""
     configs = [_codes_config(file) for file in IMAGE_CODES.files(path)]
     for config in configs:
         if config.patch_nums != tuple(patch_nums):
@@ -84,7 +90,7 @@ def read_image_codes(path: Path, patch_nums: Sequence[int]) -> tuple[pa.Table, C
                 f"{path}: files of different image tokenizers or sizes found, one was expected. "
                 "Encode all images with one image tokenizer."
             )
-    return IMAGE_CODES.read(path), configs[0]
+    return configs[0]
 
 
 def _codes_config(file: Path) -> CodesConfig:

@@ -16,7 +16,7 @@ from vargpt_model.stage_training.examples import ExampleReader, expect_sources
 from vargpt_model.stage_training.row_lengths import RowLengths, row_lengths
 from vargpt_model.stage_training.rows import RowOrder, Rows, Source
 from vargpt_model.stage_training.step_batches import StepBatches
-from vargpt_model.stage_training.stored_codes import StoredCodes
+from vargpt_model.stage_training.stored_codes import StoredCodes, mapped_file, unpack_codes
 from vargpt_model.vargpt import VargptConfig, VargptForConditionalGeneration
 from vargpt_schema.errors import UserError
 
@@ -71,9 +71,8 @@ def stage_data(
     cache_folder: Path,
 ) -> StageData:
     """Read tables and codes, count positions. UserError for data that cannot train this model."""
-    config: VargptConfig = model.config
     rows = Rows(paths.sources)
-    codes = StoredCodes(paths.codes, config, weights_sha256(model.vae_local) if paths.codes else "")
+    codes = _stored_codes(paths.codes, model, rank, cache_folder)
     expect_sources(rows, codes, paths.image_root, training.view)
     lengths = row_lengths(
         rows,
@@ -106,6 +105,27 @@ def stage_data(
         seed=training.seed,
     )
     return StageData(rows, lengths, order, reader)
+
+
+def _stored_codes(
+    path: Path | None, model: VargptForConditionalGeneration, rank: Rank, cache_folder: Path
+) -> StoredCodes:
+    """Checked and unpacked by the first rank; what it refuses, all refuse."""
+    if path is None:
+        return StoredCodes(None, None)
+    mapped = mapped_file(path, cache_folder)
+    config: VargptConfig = model.config
+    refusal: list[str | None] = [None]
+    if rank.rank == 0:
+        try:
+            unpack_codes(path, config, weights_sha256(model.vae_local), mapped)
+        except UserError as error:
+            refusal = [str(error)]
+    if dist.is_initialized():
+        dist.broadcast_object_list(refusal)
+    if refusal[0] is not None:
+        raise UserError(refusal[0])
+    return StoredCodes(path, mapped)
 
 
 def _of_all_ranks(part: NDArray[np.int32]) -> list[NDArray[np.int32]]:

@@ -1,28 +1,40 @@
 """Codes of images to draw, from an `image_codes` folder, by image and view."""
 
 import json
+import sys
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from vargpt_model.training.checkpoints import MANIFEST, sha256_of
+from vargpt_model.training.checkpoints import MANIFEST, sha256_of, write_file
+from vargpt_model.training.manifest import names_sha256
 from vargpt_model.vargpt import VargptConfig
 from vargpt_schema import IMAGE_CODES
 from vargpt_schema.errors import UserError
-from vargpt_schema.image_codes import read_image_codes
+from vargpt_schema.image_codes import read_codes_config
 
 
 class StoredCodes:
-    """All codes of a folder in memory, 2 bytes each; no codes without a folder."""
+    """Codes of a folder in a file that all processes of a machine map into memory together.
 
-    def __init__(self, path: Path | None, config: VargptConfig, tokenizer_sha256: str) -> None:
+    Only names are held by each of them. No codes without a folder.
+    """
+
+    def __init__(self, path: Path | None, mapped: Path | None) -> None:
         self._places: dict[str, dict[str, int]] = defaultdict(dict)  # view -> image -> row
-        self._codes = np.zeros((0, config.num_image_codes), dtype=np.uint16)
-        if path is not None:
-            self._read(path, config, tokenizer_sha256)
+        self._codes: NDArray[np.uint16] | None = None
+        if path is None or mapped is None:
+            return
+        self._codes = np.load(mapped, mmap_mode="r")
+        names = IMAGE_CODES.read(path, ["image", "crop"])
+        columns = names.column("image").to_pylist(), names.column("crop").to_pylist()
+        for place, (image, view) in enumerate(zip(*columns, strict=True)):
+            self._places[sys.intern(view)][image] = place
 
     @property
     def views(self) -> list[str]:
@@ -37,30 +49,52 @@ class StoredCodes:
     def of(self, image: str, view: str) -> Tensor | None:
         """(L,) int64, or None where the folder lacks this view of the image."""
         place = self._places.get(view, {}).get(image)
-        return None if place is None else torch.from_numpy(self._codes[place].astype(np.int64))
+        if place is None or self._codes is None:
+            return None
+        return torch.from_numpy(self._codes[place].astype(np.int64))
 
-    def _read(self, path: Path, config: VargptConfig, tokenizer_sha256: str) -> None:
-        _expect_undamaged(path)
-        table, codes_config = read_image_codes(path, config.visual_decoder_config.patch_nums)
-        if codes_config.tokenizer_sha256 != tokenizer_sha256:
-            raise UserError(
-                f"{path}: codes of image tokenizer {codes_config.tokenizer_sha256[:12]} found, the "
-                f"model's is {tokenizer_sha256[:12]}. Encode the images with `vargpt encode` and "
-                "the image tokenizer that `vargpt init` was given."
-            )
-        flat = table.column("code_ids").combine_chunks().flatten()
-        codes = flat.to_numpy(zero_copy_only=False)
-        if len(codes) != table.num_rows * config.num_image_codes or (
-            len(codes) and codes.max() >= config.visual_decoder_config.vocab_size
-        ):
-            raise UserError(
-                f"{path}: rows of another length or codes outside the codebook found. The files "
-                "are damaged: remove them and run the same `vargpt encode` command again."
-            )
-        self._codes = codes.reshape(table.num_rows, -1)
-        names = table.column("image").to_pylist(), table.column("crop").to_pylist()
-        for place, (image, view) in enumerate(zip(*names, strict=True)):
-            self._places[view][image] = place
+
+def mapped_file(path: Path, cache_folder: Path) -> Path:
+    """Where the codes of a folder lie unpacked; another file for other shards."""
+    shards = [(file.name, file.stat()) for file in IMAGE_CODES.files(path)]
+    said = [f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in shards]
+    return cache_folder / f"codes-{names_sha256(said)[:16]}.npy"
+
+
+def unpack_codes(path: Path, config: VargptConfig, tokenizer_sha256: str, mapped: Path) -> None:
+    """Check a folder's codes and write them to `mapped`, a shard at a time, if it is not there.
+
+    UserError for damaged shards and for codes of another image tokenizer than the model's.
+    """
+    _expect_undamaged(path)
+    found = read_codes_config(path, config.visual_decoder_config.patch_nums)
+    if found.tokenizer_sha256 != tokenizer_sha256:
+        raise UserError(
+            f"{path}: codes of image tokenizer {found.tokenizer_sha256[:12]} found, the "
+            f"model's is {tokenizer_sha256[:12]}. Encode the images with `vargpt encode` and "
+            "the image tokenizer that `vargpt init` was given."
+        )
+    if not mapped.exists():
+        write_file(mapped, lambda temporary: _unpack(path, config, temporary))
+
+
+def _unpack(path: Path, config: VargptConfig, file: Path) -> None:
+    shards = IMAGE_CODES.files(path)
+    length, vocab_size = config.num_image_codes, config.visual_decoder_config.vocab_size
+    num_rows = sum(pq.read_metadata(shard).num_rows for shard in shards)
+    with file.open("wb") as unpacked:
+        header = {"descr": "<u2", "fortran_order": False, "shape": (num_rows, length)}
+        np.lib.format.write_array_header_1_0(unpacked, header)
+        for shard in shards:
+            table = IMAGE_CODES.read(shard, ["code_ids"])
+            flat = table.column("code_ids").combine_chunks().flatten()
+            codes = flat.to_numpy(zero_copy_only=False)
+            if len(codes) != table.num_rows * length or (len(codes) and codes.max() >= vocab_size):
+                raise UserError(
+                    f"{shard}: rows of another length or codes outside the codebook found. The "
+                    "file is damaged: remove it and run the same `vargpt encode` command again."
+                )
+            unpacked.write(codes.astype("<u2").tobytes())
 
 
 def _expect_undamaged(path: Path) -> None:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
@@ -163,7 +163,7 @@ class StageTrainer(Trainer):
         if self._zero:  # by every rank: sharded tensors meet here
             parameters, moments = self._zero.parameters(), self._zero.moments()
         else:
-            parameters = trained_parameters(self.accelerator.unwrap_model(self.model))
+            parameters = trained_parameters(self._unwrapped)
             moments = whole(self.optimizer.state_dict())
         files = state_files(parameters, moments, self.lr_scheduler, self.state)
         if self.args.process_index == 0:
@@ -175,7 +175,7 @@ class StageTrainer(Trainer):
         model: Any = None,  # noqa: ARG002
     ) -> None:
         if self._zero is None:  # which was made from a model that had them
-            load_parameters(self.accelerator.unwrap_model(self.model), Path(resume_from_checkpoint))
+            load_parameters(self._unwrapped, Path(resume_from_checkpoint))
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         assert self.optimizer is not None
@@ -196,6 +196,10 @@ class StageTrainer(Trainer):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Nothing: lines come from `on_step`."""
+
+    @property
+    def _unwrapped(self) -> nn.Module:
+        return cast("nn.Module", self.accelerator.unwrap_model(self.model))
 
     # One step.
 

@@ -5,7 +5,9 @@ State goes in and out as whole tensors, so that a checkpoint is the same file un
 """
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
 from typing import Any
 
 import torch
@@ -27,16 +29,23 @@ class Zero:
     """A model's passes, gradients and optimizer, shared out by DeepSpeed. All ranks call alike."""
 
     def __init__(self, model: nn.Module, training: StageTraining, precision: str) -> None:
-        deepspeed = _deepspeed()
         self.optimizer = stage_optimizer(model.named_parameters(), training)
         self._groups = self.optimizer.state_dict()["param_groups"]
         names = {id(one): name for name, one in model.named_parameters()}
         in_order = [one for group in self.optimizer.param_groups for one in group["params"]]
         self._trained: dict[str, nn.Parameter] = {names[id(one)]: one for one in in_order}
         self._is_sharded = training.zero_stage == 3
-        self.engine, self._optimizer, *_ = deepspeed.initialize(
-            model=model, optimizer=self.optimizer, config=zero_config(training, precision)
-        )
+        # DeepSpeed would cast the image tokenizer, whose codes flip in half precision. It is never
+        # trained: as a plain attribute the model finds it, and nothing that walks its modules does.
+        image_tokenizer = model.get_submodule("vae_local")
+        del model.vae_local
+        model.__dict__["vae_local"] = image_tokenizer
+        with redirect_stdout(sys.stderr):  # where it tells of itself
+            self._deepspeed = _deepspeed()
+            self.engine, self._optimizer, *_ = self._deepspeed.initialize(
+                model=model, optimizer=self.optimizer, config=zero_config(training, precision)
+            )
+        image_tokenizer.to(self.engine.device)
         # accelerate would wrap it in DDP otherwise.
         model.__dict__["_is_accelerate_prepared"] = True
         if self._is_sharded:
@@ -66,19 +75,17 @@ class Zero:
 
     def parameters(self) -> dict[str, Tensor]:
         """What is trained, whole and in float32."""
-        from deepspeed.utils import safe_get_full_fp32_param
-
-        return {name: safe_get_full_fp32_param(one) for name, one in self._trained.items()}
+        whole = self._deepspeed.utils.safe_get_full_fp32_param
+        return {name: whole(one) for name, one in self._trained.items()}
 
     def moments(self) -> dict[str, Any]:
         """The optimizer's state, as that of torch's AdamW over whole parameters."""
-        from deepspeed.utils import safe_get_full_optimizer_state
-
+        whole = self._deepspeed.utils.safe_get_full_optimizer_state
         step = next(self._flat_states())["step"]
         state = {
             place: {
                 "step": step.clone(),
-                **{key: safe_get_full_optimizer_state(one, key) for key in _MOMENTS},
+                **{key: whole(one, key) for key in _MOMENTS},
             }
             for place, one in enumerate(self._trained.values())
         }
@@ -110,41 +117,37 @@ class Zero:
     @torch.no_grad()
     def whole_state(self, model: nn.Module, *, is_first: bool) -> dict[str, Tensor]:
         """All tensors of the model on the CPU, for the first rank; the others get nothing."""
-        from deepspeed.runtime.zero import GatheredParameters
-
-        trained = self.parameters()
+        gathered = self._deepspeed.zero.GatheredParameters
+        trained: dict[str, Any] = self.parameters()
+        model.vae_local = model.__dict__.pop("vae_local")
         found = {}
         for name, tensor in model.state_dict(keep_vars=True).items():
-            with GatheredParameters([tensor] if hasattr(tensor, "ds_id") else []):
+            with gathered([tensor] if hasattr(tensor, "ds_id") else []):
                 if is_first:
                     found[name] = trained.get(name, tensor).detach().to("cpu", copy=True)
         return found
 
     def _put(self, parameter: nn.Parameter, value: Tensor, key: str | None) -> None:
         """Write a rank's part of a float32 parameter, or of one of its moments."""
-        from deepspeed.utils import (
-            safe_set_full_fp32_param,
-            safe_set_full_optimizer_state,
-            safe_set_local_fp32_param,
-            safe_set_local_optimizer_state,
+        tools = self._deepspeed.utils
+        put_parameter, put_moment = (
+            tools.safe_set_full_fp32_param,
+            tools.safe_set_full_optimizer_state,
         )
-
         value = value.to(parameter.device)
-        if not self._is_sharded:
-            if key is None:
-                safe_set_full_fp32_param(parameter, value)
-            else:
-                safe_set_full_optimizer_state(parameter, value, key)
-            return
-        # Its own way of cutting a whole tensor fails where ranks do not share it evenly.
-        size = parameter.ds_tensor.ds_numel  # pyright: ignore[reportAttributeAccessIssue]
-        part = value.new_zeros(size)
-        own = value.flatten()[dist.get_rank() * size :][:size]
-        part[: len(own)] = own
+        if self._is_sharded:
+            # Its own way of cutting a whole tensor fails where ranks do not share it evenly.
+            put_parameter, put_moment = (
+                tools.safe_set_local_fp32_param,
+                tools.safe_set_local_optimizer_state,
+            )
+            size = parameter.ds_tensor.ds_numel  # pyright: ignore[reportAttributeAccessIssue]
+            own = value.flatten()[dist.get_rank() * size :][:size]
+            value = torch.cat([own, own.new_zeros(size - len(own))])
         if key is None:
-            safe_set_local_fp32_param(parameter, part)
+            put_parameter(parameter, value)
         else:
-            safe_set_local_optimizer_state(parameter, part, key)
+            put_moment(parameter, value, key)
 
     def _flats(self) -> list[Tensor]:
         """The float32 tensors that AdamW sees: a rank's part of all parameters of a group."""
@@ -161,8 +164,6 @@ class Zero:
         Outside blocks the model calls methods and uses tables, which no hook sees: they stay whole
         on every rank between steps, but their gradients and moments are shared out all the same.
         """
-        from deepspeed.runtime.zero import register_external_parameter
-
         in_blocks: set[int] = set()
         for module in model.modules():
             if isinstance(module, LlamaDecoderLayer | CLIPEncoderLayer | Block):
@@ -170,11 +171,12 @@ class Zero:
             if isinstance(module, Block) and hasattr(module, "ada_gss"):
                 in_blocks -= {id(module.ada_gss)}
             if isinstance(module, Attention):
-                register_external_parameter(module, module.mat_qkv.weight)
+                self._deepspeed.zero.register_external_parameter(module, module.mat_qkv.weight)
         kept = self._optimizer.persistent_parameters
         for one in model.parameters():
             if id(one) not in in_blocks:
-                one.__dict__ |= {"ds_persist": True, "is_external_param": True}
+                for mark in ("ds_persist", "is_external_param"):
+                    setattr(one, mark, True)
                 kept.append(one)
         kept[0].all_gather(kept)
 
@@ -203,7 +205,7 @@ def _deepspeed() -> Any:
     if not torch.cuda.is_available():
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
     try:
-        import deepspeed
+        import deepspeed  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise UserError(
             f"--engine deepspeed: the package deepspeed cannot be imported ({error}). Install the "
