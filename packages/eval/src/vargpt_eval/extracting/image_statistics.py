@@ -19,10 +19,10 @@ from vargpt_schema import UserError
 
 
 class Shard(NamedTuple):
-    """One part of `count`, in the order of the images."""
+    """One part of all images, in their order."""
 
-    index: int = 0
-    count: int = 1
+    part: int = 0  # from 0
+    num_parts: int = 1
 
 
 class ImageStatistics(NamedTuple):
@@ -65,12 +65,12 @@ class _Part:
         total = len(source.entries)
         self._source = source
         self._first, end = (
-            total * place // shard.count for place in (shard.index, shard.index + 1)
+            total * place // shard.num_parts for place in (shard.part, shard.part + 1)
         )
         self.entries = source.entries[self._first : end]
         if not self.entries:
             raise UserError(
-                f"{path}: no image left for part {shard.index} of {shard.count}, {total} images "
+                f"{path}: no image left for part {shard.part} of {shard.num_parts}, {total} images "
                 "found. Take fewer parts."
             )
 
