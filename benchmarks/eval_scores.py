@@ -155,14 +155,17 @@ def frechet(repeats: int = 3) -> None:
         pair = covariance_pair(num_x, num_y)
         ours, theirs = [], []
         for _ in range(repeats):
-            ours.append(cost_of(lambda pair=pair: frechet_distance(*pair)).wall_s)
-            theirs.append(cost_of(lambda pair=pair: eigenvalue_distance(*pair)).wall_s)
+            ours.append(cost_of(lambda pair=pair: frechet_distance(*pair)))
+            theirs.append(cost_of(lambda pair=pair: eigenvalue_distance(*pair)))
         difference = frechet_distance(*pair) / eigenvalue_distance(*pair) - 1
-        print(
-            f"{name}: ours {min(ours):.2f} s ({max(ours):.2f}), torch-fidelity's "
-            f"{min(theirs):.2f} s ({max(theirs):.2f}), ratio of the least "
-            f"{min(ours) / min(theirs):.2f}, relative difference {difference:.1e}"
-        )
+        parts = []
+        for unit in ("wall_s", "cpu_s"):
+            us, them = (sorted(getattr(one, unit) for one in side) for side in (ours, theirs))
+            parts.append(
+                f"{unit} ours {us[0]:.2f} to {us[-1]:.2f}, torch-fidelity's {them[0]:.2f} to "
+                f"{them[-1]:.2f}, ratio of the least {us[0] / them[0]:.2f}"
+            )
+        print(f"{name}: {'; '.join(parts)}; relative difference {difference:.1e}")
 
 
 def stream() -> None:

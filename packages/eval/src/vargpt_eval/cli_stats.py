@@ -1,30 +1,105 @@
 """`vargpt-eval stats make|show`: reference statistics of image features."""
 
+import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vargpt_eval.config_file import ConfigFile
+from vargpt_eval.extras import needs_extra
+from vargpt_eval.progress_lines import lines_on_stderr
+from vargpt_schema.errors import UserError
+
+if TYPE_CHECKING:
+    from vargpt_eval.extracting.image_statistics import Shard
 
 stats = typer.Typer(help="Reference statistics of image features.", no_args_is_help=True)
 
+_IMAGES = "./val --inception ./weights/pt_inception-2015-12-05-6726825d.pth --centre-crop 256"
 
-@stats.command(
-    epilog="Example: vargpt-eval stats make ./features.npy --extractor inception --out ./ref.npz"
-)
+
+@stats.command(epilog=f"Example: vargpt-eval stats make {_IMAGES} --out ./ref.npz")
 def make(
-    features: Annotated[list[Path], typer.Argument(help=".npy files of (images, features).")],
-    extractor: Annotated[str, typer.Option(help="Names network, weights and resizing.")],
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Images: a folder, .tar, .parquet, .npz. Or .npy files of (images, features). "
+            "Or .npz files of statistics, to be joined."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="File to write, ending in .npz.")],
+    extractor: Annotated[
+        str | None, typer.Option(help="Of .npy files: names network, weights and resizing.")
+    ] = None,
+    inception: Annotated[
+        Path | None,
+        typer.Option(help="Inception's weights.", show_default="a seeded random network"),
+    ] = None,
+    centre_crop: Annotated[
+        int | None, typer.Option(min=8, help="Crop images to squares of so many px.")
+    ] = None,
+    shard: Annotated[
+        str, typer.Option(help="I/N: part I (from 0) of N of the images, to be joined later.")
+    ] = "0/1",
+    batch_size: Annotated[int, typer.Option(min=1, help="Images at once.")] = 32,
     config: ConfigFile = None,
 ) -> None:
-    """Mean and covariance of stored features, batch by batch in float64."""
-    from vargpt_eval.generation.statistics_file import statistics_of_files, write_statistics
+    """Mean and covariance in float64 of images, of stored features, or of parts of both."""
+    from vargpt_eval.generation.statistics_file import (
+        holds_statistics,
+        merged_statistics,
+        statistics_of_files,
+        write_statistics,
+    )
 
-    statistics = statistics_of_files(features, extractor)
+    work = out.with_name(f"{out.name}.work")
+    lost: list[str] = []
+    if all(path.suffix == ".npy" for path in sources):
+        if extractor is None:
+            raise UserError(
+                f"{sources[0]}: features without the name of their extractor found, one expected. "
+                "Name it with --extractor."
+            )
+        statistics = statistics_of_files(sources, extractor)
+    elif all(path.suffix == ".npz" and holds_statistics(path) for path in sources):
+        statistics = merged_statistics(sources)
+    elif len(sources) == 1:
+        with needs_extra("gen"):
+            from vargpt_eval.extracting.image_statistics import statistics_of_images
+
+            part = _shard(shard)
+        statistics, lost = statistics_of_images(
+            sources[0],
+            work,
+            lines_on_stderr("images"),
+            inception=inception,
+            centre_crop_px=centre_crop,
+            shard=part,
+            batch_size=batch_size,
+        )
+    else:
+        raise UserError(
+            f"{sources[0]} and {len(sources) - 1} more: sources of several kinds found; one of "
+            "images, or .npy files alone, or files of statistics alone expected. Make statistics "
+            "of each, then join those."
+        )
     write_statistics(out, statistics)
+    shutil.rmtree(work, ignore_errors=True)
+    if lost:
+        typer.echo(f"{len(lost):,} images cannot be decoded, the first {lost[0]}", err=True)
     typer.echo(f"{statistics.num_images:,} images, {len(statistics.mean):,} features each -> {out}")
+
+
+def _shard(text: str) -> "Shard":
+    from vargpt_eval.extracting.image_statistics import Shard
+
+    index, _, count = text.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
+        raise UserError(
+            f"--shard {text}: I/N with 0 <= I < N expected. Give 0/4 for the first of four parts."
+        )
+    return Shard(int(index), int(count))
 
 
 @stats.command(epilog="Example: vargpt-eval stats show ./ref.npz")

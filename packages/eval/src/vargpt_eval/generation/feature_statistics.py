@@ -36,6 +36,20 @@ class StatisticsStream:
         self._mean: Floats = np.zeros(0)
         self._scatter: Floats = np.zeros((0, 0))  # sum of (x - mean)(x - mean)^T
 
+    @classmethod
+    def of(cls, statistics: FeatureStatistics) -> "StatisticsStream | None":
+        """A stream that has seen what these are of; None where they do not say how many images."""
+        if statistics.num_images is None:
+            return None
+        stream = cls(statistics.extractor)
+        scatter = statistics.covariance * (statistics.num_images - 1)
+        stream._join(statistics.num_images, statistics.mean, scatter)
+        return stream
+
+    def fits(self, statistics: FeatureStatistics) -> bool:
+        """Whether they are as wide as what was seen."""
+        return self._mean.shape == statistics.mean.shape
+
     def add(self, features: NDArray[np.floating]) -> None:
         """(B, D) of any float type. UserError for NaN or infinity."""
         if features.ndim != 2:

@@ -95,6 +95,42 @@ def statistics_of_files(paths: Sequence[Path], extractor: str) -> FeatureStatist
     return stream.statistics()
 
 
+def merged_statistics(paths: Sequence[Path]) -> FeatureStatistics:
+    """Of files of statistics, each of its own images: those of all, to rounding.
+
+    UserError for a file that does not say of how many images it is, or of another extractor.
+    """
+    stream: StatisticsStream | None = None
+    for path in paths:
+        statistics = read_statistics(path).statistics
+        part = StatisticsStream.of(statistics)
+        if part is None:
+            raise _bad(path, "no number of images found, without which it is no part of a whole")
+        if stream is None:
+            stream = part
+        elif statistics.extractor != stream.extractor:
+            raise UserError(
+                f"{path}: statistics of extractor {statistics.extractor!r} found, "
+                f"{stream.extractor!r} as in {paths[0]} expected. Make all with one extractor."
+            )
+        elif not stream.fits(statistics):
+            raise _bad(path, f"{len(statistics.mean)} features found, other than in {paths[0]}")
+        else:
+            stream.merge(part)
+    if stream is None:
+        raise ValueError("paths must not be empty")
+    return stream.statistics()
+
+
+def holds_statistics(path: Path) -> bool:
+    """Whether an archive has `mu`; one of images has not."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "mu.npy" in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
 def _mapped_features(path: Path) -> NDArray[np.floating]:
     try:
         features = np.load(path, mmap_mode="r", allow_pickle=False)
