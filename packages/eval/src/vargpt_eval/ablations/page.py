@@ -41,8 +41,8 @@ def make_ablations(
     for name, own in scores.items():
         if list(own.by_seed) != seeds:
             raise UserError(
-                f"{_shown(rows[name])}: seeds {', '.join(own.by_seed)} found, {', '.join(seeds)} of "
-                f"{_shown(rows[FULL])} expected. Train and score the same seeds of every row."
+                f"{_shown(rows[name])}: seeds {', '.join(own.by_seed)} found, {', '.join(seeds)} "
+                f"of {_shown(rows[FULL])} expected. Train and score the same seeds of every row."
             )
     figures = [figure_rows(title, scores, printed) for title in _shared_titles(scores, rows)]
     content = {
