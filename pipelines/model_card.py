@@ -1,7 +1,7 @@
 """Writes a model card from what a run left: python model_card.py RUN SCALE
 
-Reads RUN/{base,stage1,stage2,stage3}/manifest.json and RUN/scores-stage3/*/summary.json; writes
-RUN/stage3/README.md. Every figure on the card comes from these files.
+Reads RUN/{base,stage1,stage2,stage3}/manifest.json, and the summary.json of RUN/scores-stage3/* or,
+of the paper's scale, of RUN/run/*; writes RUN/stage3/README.md. Every figure on the card comes from these files.
 """
 
 import json
@@ -53,7 +53,7 @@ def card(run: Path, scale: str) -> str:
         )
     lines += ["", "## Scores", ""]
     lines += ["| what | right | 95 % interval | of |", "| --- | ---: | --- | ---: |"]
-    lines += list(_scores(run / "scores-stage3"))
+    lines += list(_scores(run / "scores-stage3") if is_world else _benchmarks(run / "run"))
     manifest = _read(run / "stage3" / "manifest.json")
     versions = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
     lines += ["", f"Weights sha256 `{manifest['model_sha256']}`; {versions}."]
@@ -77,7 +77,21 @@ def _scores(folder: Path):
             yield _row(f"questions ({split})", found["metrics"]["accuracy"], found["n"])
 
 
+def _benchmarks(folder: Path):
+    for path in sorted(folder.glob("*/summary.json")):
+        for task in _read(path).values():
+            figure = task["metrics"][task["headline"]]
+            name = f"{task['title']}, {task['headline']}"
+            if figure.get("unit") != "points":
+                yield _row(name, figure, task["n"])
+                continue
+            stamp = "" if task.get("stamp") is None else f" ({task['stamp']})"
+            yield f"| {name}{stamp} | {figure['value']:,.2f} | - | {task['n']:,} |"
+
+
 def _row(name: str, figure: dict[str, Any], count: int) -> str:
+    if figure["ci95"] is None:
+        return f"| {name} | {100 * figure['value']:.1f} % | - | {count:,} |"
     low, high = (100 * value for value in figure["ci95"])
     return f"| {name} | {100 * figure['value']:.1f} % | {low:.1f} to {high:.1f} % | {count:,} |"
 
