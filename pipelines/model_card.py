@@ -1,7 +1,8 @@
 """Writes a model card from what a run left: python model_card.py RUN SCALE
 
 Reads RUN/{base,stage1,stage2,stage3}/manifest.json, and the summary.json of RUN/scores-stage3/* or,
-of the paper's scale, of RUN/run/*; writes RUN/stage3/README.md. Every figure on the card comes from these files.
+of the paper's scale, of RUN/run/*; writes RUN/stage3/README.md. Every figure on the card comes from
+these files.
 """
 
 import json
