@@ -44,7 +44,7 @@ class Step(NamedTuple):
     name: str
     command: str
     fetch: str
-    count: int
+    num_items: int
     rates: tuple[str, ...]  # names; their times add up
 
 
@@ -74,7 +74,7 @@ def seconds_each(name: str, measured: Mapping[str, float]) -> float:
 
 def gpu_hours(step: Step, measured: Mapping[str, float]) -> float:
     """Of the whole step."""
-    return step.count * sum(seconds_each(name, measured) for name in step.rates) / 3600
+    return step.num_items * sum(seconds_each(name, measured) for name in step.rates) / 3600
 
 
 def table(measured: Mapping[str, float], usd_per_hour: float) -> str:
@@ -94,7 +94,7 @@ def table(measured: Mapping[str, float], usd_per_hour: float) -> str:
             origin = "measured" if rate.line in measured else "assumed"
             origins.append(f"{origin}: `{rate.line}`" if rate.line else "assumed: no line")
         lines.append(
-            f"| {step.name} | `{step.command}` | {step.fetch} | {step.count:,} | "
+            f"| {step.name} | `{step.command}` | {step.fetch} | {step.num_items:,} | "
             f"{' + '.join(rates)} | {'; '.join(origins)} | {hours:,.1f} | "
             f"{hours * usd_per_hour:,.0f} |"
         )

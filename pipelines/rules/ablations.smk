@@ -168,6 +168,12 @@ def scored_rows(table):
     return {row: at(f"ablations/{folder}/{chain}") for row, chain in chains.items()}
 
 
+def losses(table):
+    """Row of Table 4 to the folder of its models, whose losses tell them apart before drawings do."""
+    chains = ABLATIONS["tables"][4].items() if int(table) == 4 else ()
+    return [(row, at(f"ablations/models/{chain}")) for row, chain in chains]
+
+
 rule ablation_table:
     input:
         lambda wildcards: [
@@ -186,7 +192,7 @@ rule ablation_table:
             f"vargpt-eval ablations --table {wildcards.table} "
             + " ".join(
                 f"--row {shlex.quote(f'{row}={folder}')}"
-                for row, folder in scored_rows(wildcards.table).items()
+                for row, folder in (*scored_rows(wildcards.table).items(), *losses(wildcards.table))
             )
             + f" --note {shlex.quote(ABLATIONS['notes'][int(wildcards.table)])}"
             f" --out {at(f'ablations/table-{wildcards.table}')}"

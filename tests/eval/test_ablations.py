@@ -86,7 +86,7 @@ def test_notes_and_every_row_stand_on_a_page_that_loads_nothing(tmp_path, rows):
 def test_the_papers_own_columns_are_taken_with_their_direction(tmp_path):
     words = []
     for number, (name, fid) in enumerate({"full": 12.0, "w/o stage 3": 20.0}.items()):
-        for seed in range(2):
+        for seed in range(3):
             metrics = {"fid": {"value": fid + seed * (1 + number / 10)}}
             scored(
                 tmp_path / str(number) / f"seed-{seed}" / "a", {"gen_metrics": {"metrics": metrics}}
@@ -96,8 +96,43 @@ def test_the_papers_own_columns_are_taken_with_their_direction(tmp_path):
     assert done.returncode == 0, done.stderr
     made = json.loads((tmp_path / "page" / "ablations.json").read_text())
     row = made["figures"]["FID"]["rows"]["w/o stage 3"]
-    assert row["differences"] == pytest.approx([8.0, 8.1])
+    assert row["differences"] == pytest.approx([8.0, 8.1, 8.2])
     assert row["order"] == "worse"
+
+
+def test_a_distance_of_a_random_network_is_named_as_one(tmp_path):
+    words = []
+    for number, (name, fid) in enumerate({"full": 1.0, "w/o stage 1 and 2": 3.0}.items()):
+        for seed in range(3):
+            metrics = {"fid_random": {"value": fid + 0.1 * seed}}
+            scored(tmp_path / str(number) / f"seed-{seed}", {"gen_metrics": {"metrics": metrics}})
+        words += ["--row", f"{name}={tmp_path / str(number)}"]
+    done = vargpt_eval("ablations", "--table", 4, *words, "--out", tmp_path / "page")
+    assert done.returncode == 0, done.stderr
+    made = json.loads((tmp_path / "page" / "ablations.json").read_text())
+    assert list(made["figures"]) == ["FID of a random network"]
+    row = made["figures"]["FID of a random network"]["rows"]["w/o stage 1 and 2"]
+    assert (round(row["mean_difference"], 9), row["order"]) == (2.0, "worse")
+
+
+def test_the_end_of_a_models_training_stands_beside_its_scores(tmp_path, rows):
+    losses = {"full": (3.0, 2.0), "w/o stage 3": (4.0, 3.5), "w/o stage 1": (3.0, 1.5)}
+    for number, (name, (early, late)) in enumerate(losses.items()):
+        for seed in range(3):
+            model = tmp_path / f"models-{number}" / f"seed-{seed}"
+            model.mkdir(parents=True)
+            lines = [{"image_loss": early}] * 6 + [{"image_loss": late + 0.1 * seed}] * 2
+            (model / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        rows += ["--row", f"{name}={tmp_path / f'models-{number}'}"]
+    done = vargpt_eval("ablations", "--table", 4, *rows, "--out", tmp_path / "page")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads((tmp_path / "page" / "ablations.json").read_text())["figures"]
+    found = figures["loss of drawings at the end of training"]
+    assert found["full"] == pytest.approx([2.0, 2.1, 2.2])
+    assert found["rows"]["w/o stage 3"]["mean_difference"] == pytest.approx(1.5)
+    assert found["rows"]["w/o stage 3"]["order"] == "worse"
+    assert found["rows"]["w/o stage 1"]["order"] == "better"
+    assert "drawings, all that is named" in figures
 
 
 def test_the_rows_of_table_5_are_read_from_questions_and_mixed_rows_say_so(tmp_path):
@@ -146,7 +181,12 @@ def test_one_seed_has_no_interval_and_no_order():
     assert (found.ci95, found.order) == (None, "not resolved")
 
 
-@given(st.lists(st.floats(-100, 100), min_size=2, max_size=6), st.floats(-50, 50))
+def test_two_seeds_that_agree_to_the_last_answer_are_no_order():
+    found = paired([50.0, 60.0], [53.0, 63.0], is_better_high=True)
+    assert (found.ci95, found.order) == ((-3.0, -3.0), "not resolved")
+
+
+@given(st.lists(st.floats(-100, 100), min_size=3, max_size=6), st.floats(-50, 50))
 def test_a_shift_of_every_seed_is_the_difference_and_its_order(full, shift):
     found = paired([one + shift for one in full], full, is_better_high=True)
     assert found.delta == pytest.approx(shift, abs=1e-9)

@@ -13,6 +13,7 @@ COMMANDS = [
         ["run"],
         ["gen-metrics"],
         ["doctor"],
+        ["ablations"],
         ["beside"],
         ["score"],
         ["report"],

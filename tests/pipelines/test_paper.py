@@ -152,5 +152,8 @@ def test_every_rule_of_the_paper_runs_from_images_to_a_report(paper):
     asked = json.loads((run / "run" / "benchmarks" / "summary.json").read_text())
     assert set(asked) == {"mmbench_en_dev", "gqa"}
     assert (run / "report" / "report.html").stat().st_size > 1_000
-    assert "LLaVA-1.5-7b, VAR-d30" in (run / "stage3" / "README.md").read_text()
+    card = (run / "stage3" / "README.md").read_text()
+    assert "LLaVA-1.5-7b, VAR-d30" in card
+    assert "| Drawn images, fid_random (not comparable) | " in card
+    assert "| MMBench-dev (en), accuracy | " in card
     assert (run / "tokenizer-openimages" / "model.safetensors").is_file()

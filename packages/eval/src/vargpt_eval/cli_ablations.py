@@ -14,7 +14,7 @@ def ablations(
         list[str],
         typer.Option(
             metavar="NAME=DIR",
-            help="Row of the paper's table and its runs, a subfolder a seed. Once for each row.",
+            help="Row of the table; its runs or models, a subfolder a seed. May be repeated.",
         ),
     ],
     table: Annotated[int, typer.Option(min=4, max=5, help="Table of the paper.")],
@@ -27,7 +27,10 @@ def ablations(
     """Set ablations beside the full model, seed by seed, with the paper's rows beside them."""
     from vargpt_eval.ablations import make_ablations
 
-    done = make_ablations(table, dict(map(_named, row)), out, notes=note or [])
+    rows: dict[str, list[Path]] = {}
+    for name, folder in map(_named, row):
+        rows.setdefault(name, []).append(folder)
+    done = make_ablations(table, rows, out, notes=note or [])
     typer.echo(
         f"{done.num_rows:,} rows, {done.num_seeds:,} seeds, {done.num_resolved:,} of "
         f"{done.num_differences:,} differences resolved -> {done.page}"

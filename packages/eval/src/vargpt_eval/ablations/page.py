@@ -24,24 +24,25 @@ class AblationPage(NamedTuple):
 
 
 def make_ablations(
-    table: int, rows: Mapping[str, Path], out: Path, *, notes: Sequence[str] = ()
+    table: int, rows: Mapping[str, Sequence[Path]], out: Path, *, notes: Sequence[str] = ()
 ) -> AblationPage:
     """Write OUT/ablations.html, .md and .json: the same bytes for the same runs.
 
-    `rows` maps names of the paper's table to folders that hold a subfolder a seed. UserError for a
+    `rows` maps names of the paper's table to folders that hold a subfolder a seed;
+    what several folders have of a seed is put together. UserError for a
     name that the table lacks, no full model, and rows without the full model's seeds or figures.
     """
     if table not in (4, 5):
         raise UserError(f"--table: {table} found, 4 or 5 expected. Those hold ablations.")
     printed = paper_tables()[table]
     _check_names(printed, rows)
-    scores = {name: read_seeds(folder, printed) for name, folder in rows.items()}
+    scores = {name: read_seeds(folders, printed) for name, folders in rows.items()}
     seeds = list(scores[FULL].by_seed)
     for name, own in scores.items():
         if list(own.by_seed) != seeds:
             raise UserError(
-                f"{rows[name]}: seeds {', '.join(own.by_seed)} found, {', '.join(seeds)} of "
-                f"{rows[FULL]} expected. Train and score the same seeds of every row."
+                f"{_shown(rows[name])}: seeds {', '.join(own.by_seed)} found, {', '.join(seeds)} "
+                f"of {_shown(rows[FULL])} expected. Train and score the same seeds of every row."
             )
     figures = [figure_rows(title, scores, printed) for title in _shared_titles(scores, rows)]
     content = {
@@ -61,7 +62,11 @@ def make_ablations(
     return AblationPage(len(rows), len(seeds), len(found), num_resolved, out / HTML)
 
 
-def _check_names(printed: PaperTable, rows: Mapping[str, Path]) -> None:
+def _shown(folders: Sequence[Path]) -> str:
+    return ", ".join(map(str, folders))
+
+
+def _check_names(printed: PaperTable, rows: Mapping[str, Sequence[Path]]) -> None:
     known = [row.name for row in printed.rows]
     unknown = [name for name in rows if name not in known]
     if unknown:
@@ -76,7 +81,9 @@ def _check_names(printed: PaperTable, rows: Mapping[str, Path]) -> None:
         )
 
 
-def _shared_titles(scores: Mapping[str, SeedScores], rows: Mapping[str, Path]) -> list[str]:
+def _shared_titles(
+    scores: Mapping[str, SeedScores], rows: Mapping[str, Sequence[Path]]
+) -> list[str]:
     titles = [
         title
         for title in scores[FULL].titles
@@ -84,7 +91,7 @@ def _shared_titles(scores: Mapping[str, SeedScores], rows: Mapping[str, Path]) -
     ]
     if not titles:
         raise UserError(
-            f"{', '.join(str(folder) for folder in rows.values())}: no figure that all seeds of "
+            f"{'; '.join(map(_shown, rows.values()))}: no figure that all seeds of "
             "all rows have found, at least one expected. Score every model on the same task."
         )
     return titles

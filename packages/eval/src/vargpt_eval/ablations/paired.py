@@ -13,6 +13,7 @@ _T_975 = (
     *(2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
 )
 _Z_975 = 1.960
+MIN_SEEDS = 3  # for an order: shares of few answers are coarse, and two seeds agree by chance
 
 
 class Paired(NamedTuple):
@@ -41,8 +42,8 @@ class Paired(NamedTuple):
 
     @property
     def order(self) -> Order:
-        """Not resolved where the interval has 0 in it, or where there is none."""
-        if self.ci95 is None or self.ci95[0] <= 0 <= self.ci95[1]:
+        """Not resolved where the interval has 0 in it, or of fewer than `MIN_SEEDS` seeds."""
+        if self.ci95 is None or len(self.deltas) < MIN_SEEDS or self.ci95[0] <= 0 <= self.ci95[1]:
             return "not resolved"
         return "better" if (self.delta > 0) == self.is_better_high else "worse"
 

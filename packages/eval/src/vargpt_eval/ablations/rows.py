@@ -40,6 +40,7 @@ class FigureRows(NamedTuple):
     """One figure over all rows."""
 
     title: str
+    num_decimals: int
     full: tuple[float, ...]  # one a seed
     rows: list[Row]
 
@@ -59,7 +60,7 @@ def figure_rows(title: str, scores: Mapping[str, SeedScores], printed: PaperTabl
         ours = [figures[title].value for figures in scores[row.name].by_seed.values()]
         found = paired(ours, [one.value for one in full], is_better_high=full[0].is_better_high)
         rows.append(Row(row.name, values, _paper_order(printed, values), found))
-    return FigureRows(title, tuple(one.value for one in full), rows)
+    return FigureRows(title, full[0].num_decimals, tuple(one.value for one in full), rows)
 
 
 def _printed_values(printed: PaperTable, name: str) -> list[PrintedValue]:

@@ -1,12 +1,19 @@
-"""Scores of one row of an ablation: a folder with a subfolder a seed, each of one or more runs."""
+"""Scores of one row of an ablation: folders with a subfolder a seed, each of one or more runs.
 
+A subfolder may also be a model of `vargpt train`: the end of its loss is a figure too, which tells
+models apart whose drawings are all wrong.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vargpt_eval.answers_file import json_lines
 from vargpt_eval.paper import PaperTable, as_printed
 from vargpt_eval.run_folder import SUMMARY, RunFolder
 from vargpt_schema import UserError
 
+METRICS = "metrics.jsonl"
 # Of a drawing score: what the report shows, in this order.
 _DRAWN = ("background", "position", "colour", "size", "shape", "colour_and_shape")
 
@@ -17,6 +24,7 @@ class Figure(NamedTuple):
     title: str
     is_better_high: bool
     value: float
+    num_decimals: int = 1
 
 
 class SeedScores(NamedTuple):
@@ -31,31 +39,49 @@ class SeedScores(NamedTuple):
         return [title for title in first if all(title in figures for figures in others)]
 
 
-def read_seeds(folder: Path, table: PaperTable) -> SeedScores:
-    """UserError for a folder without a scored seed."""
+def read_seeds(folders: Sequence[Path], table: PaperTable) -> SeedScores:
+    """UserError for folders without a scored seed."""
     found: dict[str, dict[str, Figure]] = {}
-    for path in sorted(folder.glob(f"**/{SUMMARY}")):
-        parts = path.relative_to(folder).parts
-        if len(parts) > 1:
-            figures = _figures(RunFolder(path.parent).summary(), table)
-            found.setdefault(parts[0], {}).update({one.title: one for one in figures})
+    for folder in folders:
+        for path in sorted(folder.glob(f"**/{SUMMARY}")):
+            parts = path.relative_to(folder).parts
+            if len(parts) > 1:
+                figures = _figures(RunFolder(path.parent).summary(), table)
+                found.setdefault(parts[0], {}).update({one.title: one for one in figures})
+        for path in sorted(folder.glob(f"*/{METRICS}")):
+            for figure in _end_of_training(path):
+                found.setdefault(path.parent.name, {})[figure.title] = figure
     if not found:
         raise UserError(
-            f"{folder}: no scored run found, a subfolder for each seed with a {SUMMARY} expected. "
-            "Score the runs of each seed into a folder of its own: --out ROW/seed-0."
+            f"{', '.join(map(str, folders))}: no scored run found, a subfolder for each seed with "
+            f"a {SUMMARY} expected. Score the runs of each seed into a folder of its own: "
+            "--out ROW/seed-0."
         )
-    return SeedScores(found)
+    return SeedScores(dict(sorted(found.items())))
+
+
+def _end_of_training(metrics: Path) -> list[Figure]:
+    """Mean loss of drawings over the last quarter of a stage's logged steps."""
+    losses = [line.row["image_loss"] for line in json_lines(metrics) if "image_loss" in line.row]
+    if not losses:
+        return []
+    last = losses[-max(1, len(losses) // 4) :]
+    mean = sum(last) / len(last)
+    return [Figure("loss of drawings at the end of training", False, mean, num_decimals=3)]
 
 
 def _figures(summary: dict[str, Any], table: PaperTable) -> list[Figure]:
     """The paper's own columns where a run has them, and those of the sample world."""
     found = []
     for column in table.columns:
-        figure = summary.get(column.task, {}).get("metrics", {}).get(column.metric)
-        if figure is not None and figure["value"] is not None:
-            value, stamp = as_printed(column, figure["value"]), summary[column.task].get("stamp")
-            title = column.title if stamp is None else f"{column.title} ({stamp})"
-            found.append(Figure(title, column.is_better_high, value))
+        metrics = summary.get(column.task, {}).get("metrics", {})
+        for metric, title in (
+            (column.metric, column.title),
+            (f"{column.metric}_random", f"{column.title} of a random network"),
+        ):
+            if metrics.get(metric, {}).get("value") is not None:
+                value = as_printed(column, metrics[metric]["value"])
+                found.append(Figure(title, column.is_better_high, value, num_decimals=3))
     if "world" in summary:
         world = summary["world"]
         found.append(_share("drawings, all that is named", world["right"]["value"]))
