@@ -153,9 +153,13 @@ def _pytest(words: Sequence[str], command: Command) -> None:
     markers = {text.split(":")[0] for text in settings["ini_options"]["markers"]}
     rest = list(words)
     while rest:
-        option, value = rest.pop(0), rest.pop(0)
-        assert option in ("-m", "-n"), f"{command}: {option}"
-        assert option != "-m" or value in markers, f"{command}: no marker {value}"
+        word = rest.pop(0)
+        if not word.startswith("-"):
+            assert (ROOT / word).exists(), f"{command}: no {word}"
+            continue
+        value = rest.pop(0)
+        assert word in ("-m", "-n"), f"{command}: {word}"
+        assert word != "-m" or value in markers, f"{command}: no marker {value}"
 
 
 def _torchrun(words: Sequence[str], command: Command) -> None:
@@ -180,12 +184,19 @@ def _torchrun(words: Sequence[str], command: Command) -> None:
 
 def _snakemake(words: Sequence[str], command: Command) -> None:
     """Dry runs of all scales are in tests/pipelines; here, that the page asks for one of them."""
-    assert words[:4] == ["-s", "pipelines/Snakefile", "--cores", "2"], str(command)
-    assert words[4] == "--config", str(command)
-    for word in words[5:]:
+    assert words[:2] == ["-s", "pipelines/Snakefile"], str(command)
+    rest = list(words[2:])
+    while rest and rest[0] != "--":  # behind it are targets
+        word = rest.pop(0)
         name, _, value = word.partition("=")
-        assert name in ("scale", "cut", "out"), f"{command}: {word}"
-        assert name != "scale" or (ROOT / f"pipelines/config/{value}.yaml").is_file(), str(command)
+        if word == "--cores":
+            assert rest.pop(0).isdigit(), str(command)
+        elif word == "--profile":
+            assert (ROOT / rest.pop(0) / "config.yaml").is_file(), str(command)
+        elif word != "--config":
+            assert name in ("scale", "cut", "cpu", "out"), f"{command}: {word}"
+            known = name != "scale" or (ROOT / f"pipelines/config/{value}.yaml").is_file()
+            assert known, f"{command}: no configuration of {value}"
 
 
 def _sbatch(words: Sequence[str], command: Command) -> None:
@@ -209,6 +220,14 @@ def _in_ci(program: str) -> Callable[[Sequence[str], Command], None]:
     return reader
 
 
+def _lmms(words: Sequence[str], command: Command) -> None:
+    """lmms-eval, in an environment of its own, which finds our model by an entry point."""
+    assert words[:2] == ["-m", "lmms_eval"], str(command)
+    name = words[words.index("--model") + 1]
+    projects = [path.read_text("utf-8") for path in (ROOT / "packages").glob("*/pyproject.toml")]
+    assert any(f"\n{name} = " in text for text in projects), f"{command}: no entry point {name}"
+
+
 def _ray(words: Sequence[str], command: Command) -> None:
     assert words[0] == "start", str(command)
     assert words[1].split("=")[0] in ("--head", "--address"), f"{command}: {words[1]}"
@@ -220,6 +239,7 @@ def _elsewhere(words: Sequence[str], command: Command) -> None:
 
 
 READERS: dict[str, Callable[[Sequence[str], Command], None]] = {
+    "./lmms/bin/python": _lmms,
     "bash": _ci,
     "datagen": _ours("datagen"),
     "pip": _pip,

@@ -17,11 +17,12 @@ PAGES = [
     ROOT / "pipelines" / "README.md",
 ]
 # A code span is a command when it begins with one of these and a blank.
-SPANNED = ("bash", "datagen", "pip", "torchrun", "uv", "vargpt", "vargpt-eval")
+SPANNED = ("bash", "datagen", "pip", "uv", "vargpt", "vargpt-eval")
 
 _FENCED = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 _COMMENT = re.compile(r"(?:^|(?<=\s))#.*$", re.MULTILINE)
+_SUBSTITUTED = re.compile(r"\$\([^()]*\)")  # the output of another command
 _ASSIGNED = re.compile(r"([A-Z_]+)=(.*)", re.DOTALL)
 
 
@@ -96,7 +97,7 @@ def spans_of(page: Path) -> list[Command]:
 
 def commands_in(page: str, block: Block) -> list[Command]:
     """The commands of one block; assignments and exports are no commands but hold from there on."""
-    text = _COMMENT.sub("", block.text.replace("\\\n", " "))
+    text = _COMMENT.sub("", _SUBSTITUTED.sub("...", block.text.replace("\\\n", " ")))
     lexer = shlex.shlex(text, posix=True, punctuation_chars="&;>\n")
     lexer.whitespace, lexer.whitespace_split, lexer.commenters = " \t", True, ""
     held: dict[str, str] = {}

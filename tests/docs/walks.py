@@ -12,11 +12,15 @@ from tests.docs import lying_ready
 # Commands of any page that are read (test_commands_exist.py) and not run, and why.
 NOT_RUN = {
     r"^pip install": "installs",
-    r"^uv (sync|pip|export)": "installs or resolves",
+    r"^uv (sync|pip|venv|export)": "installs or resolves",
+    r"^\./lmms/": "an environment of its own; the tests marked lmms ask it",
     r"^(pytest|ruff|pyright)": "parts of .ci/run",
     r"^snakemake": "an hour; tests/pipelines runs it cut down",
     r"^vargpt demo": "serves until Ctrl-C; tests/model/demo opens it in a browser",
     r"^ssh": "another machine",
+    r"^python pipelines/small.py": "a GPU; tests/pipelines/test_small.py runs it with --cut",
+    r"^python pipelines/paper_cost.py": "reads what a GPU measured; test_paper_cost.py runs it",
+    r"^python benchmarks/gpu.py": "a GPU; tests/model/test_gpu_benchmark.py runs it small",
     r"^ray|--engine ray": "a cluster; the tests marked ray start one",
     r"^torchrun": "GPUs; tests start two ranks of each such command",
     r"^sbatch": "a cluster; tests/model/test_slurm_scripts.py runs it with srun replaced",
@@ -65,6 +69,7 @@ WALKS = [
     Walk("docs/quickstart.md", smaller={r"--rows 2000": "--rows 200"}),
     Walk("docs/demo.md"),
     Walk("docs/development.md"),
+    Walk("docs/reproduction.md"),
     Walk("docs/scaling.md"),
     Walk("pipelines/README.md"),
     Walk(

@@ -128,6 +128,15 @@ def test_codes_that_end_within_a_scale_are_refused():
         tiny_tokenizer().quantize.teacher_forcing_features(codes)
 
 
+@pytest.mark.parametrize("code", [-1, 64])
+def test_codes_that_the_codebook_does_not_have_are_refused(code):
+    tokenizer = tiny_tokenizer()
+    codes = torch.zeros(2, 5, dtype=torch.int64)
+    codes[1, 3] = code if code < 0 else tokenizer.config.vocab_size
+    with pytest.raises(ValueError, match=r"codes from .* found: a codebook of \d+ has 0 to"):
+        tokenizer.quantize.teacher_forcing_features(codes)
+
+
 @pytest.mark.parametrize(
     "patch_nums", [(1, 2, 2), (2, 1), (0, 1), (4,), (), (1, 2.5), ("1", "2"), (None, 2)]
 )

@@ -52,6 +52,14 @@ def test_a_dry_run_plans_three_stages_and_a_report(tmp_path, scale, stages):
 
 @needs_snakemake
 @pytest.mark.slow
+def test_a_key_that_no_configuration_has_is_refused(tmp_path):
+    planned = snakemake("--cores", "1", "--config", "scales=small", "-n", cwd=tmp_path)
+    assert planned.returncode != 0
+    assert "--config scales: no such key, one of " in planned.stderr + planned.stdout
+
+
+@needs_snakemake
+@pytest.mark.slow
 def test_a_scale_that_is_none_is_refused(tmp_path):
     planned = snakemake("--cores", "1", "--config", "scale=huge", "-n", cwd=tmp_path)
     assert planned.returncode != 0

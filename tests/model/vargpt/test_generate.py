@@ -5,55 +5,25 @@ from typing import Any
 import pytest
 
 from tests.model.vargpt.conftest import small_model
-from vargpt_schema import Message, UserError
-
-START, END, CODE, IMAGE, END_OF_TURN = 4, 5, 6, 3, 2
-L = 14
+from tests.model.vargpt.replies import (
+    CODE,
+    END,
+    END_OF_TURN,
+    IMAGE,
+    START,
+    L,
+    asks,
+    kinds,
+    options,
+    same_parts,
+    scripted,
+)
+from vargpt_schema import Message
 
 
 @pytest.fixture(scope="module")
 def model():
     return small_model()
-
-
-def asks(text="please draw a red circle."):
-    return [Message("user", text)]
-
-
-def options(**changes: Any) -> Any:
-    from vargpt_model.generation import GenerationOptions
-
-    return GenerationOptions(**{"max_part_tokens": 6, **changes})
-
-
-def kinds(reply):
-    return [type(part).__name__ for part in reply.parts]
-
-
-def same_parts(first, second):
-    from vargpt_model.generation import ImagePart
-
-    assert kinds(first) == kinds(second)
-    for one, other in zip(first.parts, second.parts, strict=True):
-        if isinstance(one, ImagePart):
-            assert one.code_ids.equal(other.code_ids)
-            assert (one.pixels.int() - other.pixels.int()).abs().max() <= 1
-        else:
-            assert one == other
-
-
-def scripted(monkeypatch, *scripts):
-    """The model says what a script says, row by row, so that a test decides who draws when."""
-    from vargpt_model.generation.generate import _Batch
-
-    left = [list(script) for script in scripts]
-
-    def choose(_, rows, logits):
-        assert logits.isfinite().all()
-        return [left[row].pop(0) for row in rows]
-
-    monkeypatch.setattr(_Batch, "_choose", choose)
-    return left
 
 
 def test_a_conversation_of_text_image_text_image_in_a_batch_of_four_prompts(model, processor):
@@ -301,100 +271,6 @@ def test_special_tokens_and_ids_without_words_are_never_chosen(processor):
         biased, processor, [asks()], seeds=[1], options=options(temperature=1.0, max_images=0)
     )[0]
     assert not {0, 1, IMAGE, START, END, CODE, 639} & set(reply.parts[0].token_ids)
-
-
-def test_a_reply_that_owes_images_draws_where_it_would_have_ended(model, processor, monkeypatch):
-    from vargpt_model.generation import answer
-
-    scripted(monkeypatch, [8, END_OF_TURN, 9, 10, 11, END_OF_TURN])
-    reply = answer(
-        model,
-        processor,
-        [asks()],
-        seeds=[1],
-        options=options(min_images=2, max_images=2, max_part_tokens=2),
-    )[0]
-    assert [getattr(part, "token_ids", "image") for part in reply.parts] == [
-        (8,),
-        "image",
-        (9, 10),
-        "image",
-    ]
-    assert reply.finish_reason == "stop"
-
-
-def test_a_text_part_at_its_limit_ends_the_reply(model, processor, monkeypatch):
-    from vargpt_model.generation import answer
-
-    scripted(monkeypatch, [8, 9, 10, 11])
-    drawn = answer(model, processor, [asks()], seeds=[1], options=options(max_part_tokens=3))
-    reply: Any = drawn[0]
-    assert reply.parts[0].token_ids == (8, 9, 10)
-    assert reply.finish_reason == "length"
-
-
-def test_more_images_than_fit_end_the_reply_and_say_so(model, processor):
-    from vargpt_model.generation import answer
-
-    reply = answer(
-        model,
-        processor,
-        [asks()],
-        seeds=[1],
-        options=options(min_images=50, max_images=50, max_part_tokens=1),
-    )[0]
-    prompt = len(processor.encode(asks()).input_ids)
-    fitting = (256 - prompt) // (L + 2 + 1)
-    assert len(reply.images) in (fitting, fitting - 1)
-    assert reply.finish_reason == "context"
-
-
-def test_text_ends_where_the_context_does(model, monkeypatch):
-    import torch
-
-    from vargpt_model.generation import generate
-
-    scripted(monkeypatch, [8] * 20)
-    reply: Any = generate(
-        model,
-        input_ids=torch.full((1, 253), 9),
-        seeds=[1],
-        options=options(max_part_tokens=100),
-    )[0]
-    assert reply.parts[0].token_ids == (8, 8, 8, 8)  # three are read, one more is only said
-    assert reply.finish_reason == "context"
-
-
-def test_prompts_that_leave_no_room_are_refused(model):
-    import torch
-
-    from vargpt_model.generation import generate
-
-    with pytest.raises(UserError, match=r"prompt 0: 256 positions found, 1 to 255 expected"):
-        generate(model, input_ids=torch.full((1, 256), 9), seeds=[1])
-
-
-def test_another_number_of_seeds_than_prompts_is_refused(model):
-    import torch
-
-    from vargpt_model.generation import generate
-
-    with pytest.raises(ValueError, match="1 prompts and 2 seeds"):
-        generate(model, input_ids=torch.full((1, 4), 9), seeds=[1, 2])
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"max_part_tokens": 0}, "max_part_tokens must be at least 1"),
-        ({"min_images": 3, "max_images": 2}, "min_images must be between 0 and max_images"),
-        ({"temperature": -1.0}, "temperature and top_k must be at least 0"),
-        ({"top_p": 1.5}, "top_p in"),
-    ],
-)
-def test_options_out_of_range_are_refused(changes, message):
-    with pytest.raises(ValueError, match=message):
-        options(**changes)
 
 
 def test_the_model_trains_on_after_generating(processor):

@@ -9,6 +9,17 @@ from typing import Annotated, Literal
 import typer
 
 from vargpt_datagen import cli_caption, cli_seeds, cli_sharing, cli_template_builds, cli_world
+from vargpt_datagen.cli_options import (
+    InFlight,
+    JournalDir,
+    KeyEnv,
+    MaxUsd,
+    Model,
+    Price,
+    ReplyTimeout,
+    Seeds,
+    Writer,
+)
 from vargpt_datagen.config_file import ConfigFile
 from vargpt_datagen.resumable import resumable
 
@@ -39,9 +50,7 @@ def build_130k(
     image_root: Annotated[
         Path | None, typer.Option(help="Where the report finds pictures of real captions.")
     ] = None,
-    seeds: Annotated[
-        Path | None, typer.Option(help="Folder of a `seeds` table.", show_default="shipped pools")
-    ] = None,
+    seeds: Seeds = None,
     shots: Annotated[
         Literal["pairs", "captions"],
         typer.Option(help="Shots with finished pairs, or captions alone as the paper words it."),
@@ -58,40 +67,14 @@ def build_130k(
     workers: Annotated[
         int | None, typer.Option(help="Callers of Ray.", show_default="one a machine")
     ] = None,
-    work_dir: Annotated[
-        Path | None,
-        typer.Option(help="Local folder for journal and lock.", show_default="OUT/.work"),
-    ] = None,
-    writer: Annotated[
-        str, typer.Option(help="offline, deepseek, or the base URL of a host.", metavar="NAME|URL")
-    ] = "offline",
-    model: Annotated[
-        str | None, typer.Option(help="Model of the host.", show_default="deepseek-flash there")
-    ] = None,
-    key_env: Annotated[
-        str | None,
-        typer.Option(
-            help="Environment variable with the key; none: send no key.",
-            metavar="NAME",
-            show_default="DEEPSEEK_API_KEY or OPENAI_API_KEY",
-        ),
-    ] = None,
-    price: Annotated[
-        str | None,
-        typer.Option(
-            help="USD per million tokens.", metavar="IN,OUT[,CACHED]", show_default="the table's"
-        ),
-    ] = None,
-    in_flight: Annotated[int, typer.Option(help="Requests at once, at most.")] = 256,
-    max_usd: Annotated[
-        float | None,
-        typer.Option(
-            help="Never spend more on this folder, earlier runs included.", show_default="no cap"
-        ),
-    ] = None,
-    reply_timeout: Annotated[
-        float, typer.Option(help="Seconds until a request without a reply is sent again.")
-    ] = 600.0,
+    work_dir: JournalDir = None,
+    writer: Writer = "offline",
+    model: Model = None,
+    key_env: KeyEnv = None,
+    price: Price = None,
+    in_flight: InFlight = 256,
+    max_usd: MaxUsd = None,
+    reply_timeout: ReplyTimeout = 600.0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print one request, tokens and USD; write nothing.")
     ] = False,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from vargpt_datagen.cli_options import JournalDir, KeyEnv, MaxUsd, Model, Price, ReplyTimeout
 from vargpt_datagen.config_file import ConfigFile
 from vargpt_datagen.resumable import resumable
 
@@ -16,37 +17,13 @@ def seeds(
     ] = None,
     count: Annotated[int, typer.Option(help="Seeds of each kind; may be raised later.")] = 120,
     seed: Annotated[int, typer.Option(help="Chooses the examples that requests show.")] = 0,
-    work_dir: Annotated[
-        Path | None,
-        typer.Option(help="Local folder for journal and lock.", show_default="OUT/.work"),
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Model of the host.", show_default="deepseek-flash there")
-    ] = None,
-    key_env: Annotated[
-        str | None,
-        typer.Option(
-            help="Environment variable with the key; none: send no key.",
-            metavar="NAME",
-            show_default="DEEPSEEK_API_KEY or OPENAI_API_KEY",
-        ),
-    ] = None,
-    price: Annotated[
-        str | None,
-        typer.Option(
-            help="USD per million tokens.", metavar="IN,OUT[,CACHED]", show_default="the table's"
-        ),
-    ] = None,
+    work_dir: JournalDir = None,
+    model: Model = None,
+    key_env: KeyEnv = None,
+    price: Price = None,
     in_flight: Annotated[int, typer.Option(help="Requests at once, at most; 3 have work.")] = 3,
-    max_usd: Annotated[
-        float | None,
-        typer.Option(
-            help="Never spend more on this folder, earlier runs included.", show_default="no cap"
-        ),
-    ] = None,
-    reply_timeout: Annotated[
-        float, typer.Option(help="Seconds until a request without a reply is sent again.")
-    ] = 600.0,
+    max_usd: MaxUsd = None,
+    reply_timeout: ReplyTimeout = 600.0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the first requests and USD; write nothing.")
     ] = False,

@@ -5,6 +5,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from vargpt_datagen.cli_options import (
+    InFlight,
+    KeyEnv,
+    MaxUsd,
+    Model,
+    Price,
+    ReplyTimeout,
+    Seeds,
+    Writer,
+)
 from vargpt_datagen.config_file import ConfigFile
 from vargpt_datagen.resumable import resumable
 
@@ -144,40 +154,15 @@ def build_eval(
         Literal["template", "llm"],
         typer.Option(help="Templates held out of training, or a model's words as in -130K."),
     ] = "template",
-    seeds: Annotated[
-        Path | None, typer.Option(help="Folder of a `seeds` table.", show_default="shipped pools")
-    ] = None,
+    seeds: Seeds = None,
     work_dir: WorkDir = None,
-    writer: Annotated[
-        str, typer.Option(help="offline, deepseek, or the base URL of a host.", metavar="NAME|URL")
-    ] = "offline",
-    model: Annotated[
-        str | None, typer.Option(help="Model of the host.", show_default="deepseek-flash there")
-    ] = None,
-    key_env: Annotated[
-        str | None,
-        typer.Option(
-            help="Environment variable with the key; none: send no key.",
-            metavar="NAME",
-            show_default="DEEPSEEK_API_KEY or OPENAI_API_KEY",
-        ),
-    ] = None,
-    price: Annotated[
-        str | None,
-        typer.Option(
-            help="USD per million tokens.", metavar="IN,OUT[,CACHED]", show_default="the table's"
-        ),
-    ] = None,
-    in_flight: Annotated[int, typer.Option(help="Requests at once, at most.")] = 256,
-    max_usd: Annotated[
-        float | None,
-        typer.Option(
-            help="Never spend more on this folder, earlier runs included.", show_default="no cap"
-        ),
-    ] = None,
-    reply_timeout: Annotated[
-        float, typer.Option(help="Seconds until a request without a reply is sent again.")
-    ] = 600.0,
+    writer: Writer = "offline",
+    model: Model = None,
+    key_env: KeyEnv = None,
+    price: Price = None,
+    in_flight: InFlight = 256,
+    max_usd: MaxUsd = None,
+    reply_timeout: ReplyTimeout = 600.0,
     dry_run: DryRun = False,
     config: ConfigFile = None,
 ) -> None:

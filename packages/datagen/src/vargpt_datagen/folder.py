@@ -1,6 +1,5 @@
 """A build's folder: its parts, its lock, and the configuration it was started with."""
 
-import errno
 import fcntl
 import json
 import os
@@ -11,6 +10,7 @@ from typing import Any
 
 from vargpt_datagen.printable import printable
 from vargpt_schema.errors import DISK_FAULTS, UserError
+from vargpt_schema.file_lock import FileHeldError, take
 from vargpt_schema.table import fsync_folder
 
 MANIFEST = "manifest.json"
@@ -110,22 +110,19 @@ class BuildFolder:
             raise folder_error(path, error) from error
         try:
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                take(handle)
+            except FileHeldError as holder:
+                place = self.root if path.parent == self.work else path.parent
+                raise UserError(
+                    f"{place}: process {holder} is building in this folder, one at a time was "
+                    "expected. Wait for it, or choose another folder with --out DIR."
+                ) from holder
             except OSError as error:
-                if error.errno in (errno.EAGAIN, errno.EACCES):
-                    holder = os.pread(handle, 100, 0).decode(errors="replace").strip() or "unknown"
-                    place = self.root if path.parent == self.work else path.parent
-                    raise UserError(
-                        f"{place}: process {holder} is building in this folder, one at a time was "
-                        "expected. Wait for it, or choose another folder with --out DIR."
-                    ) from error
                 if is_needed:
                     raise UserError(
                         f"{path}: the file system cannot lock files ({error.strerror}). "
                         "Put the lock on a local disk with --work-dir DIR."
                     ) from error
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, str(os.getpid()).encode(), 0)
             yield
         finally:
             os.close(handle)

@@ -3,7 +3,6 @@
 B images of a batch    H, W height and width in px    N new tokens, padded    P prompt tokens
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -143,12 +142,6 @@ def device_of(local_rank: int) -> str:
     if not torch.cuda.is_available():
         return "cpu"
     return f"cuda:{local_rank % torch.cuda.device_count()}"
-
-
-def limit_threads(num_processes: int) -> None:
-    """On a processor: leave room for other processes of this machine."""
-    if not torch.cuda.is_available() and "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, torch.get_num_threads() // num_processes))
 
 
 def _loaded(folder: Path, dtype: torch.dtype) -> Any:

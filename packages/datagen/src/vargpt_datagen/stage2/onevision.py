@@ -72,13 +72,6 @@ class OneVisionRows:
         self._has_picture = np.frombuffer(has_picture, np.uint8).astype(bool)
         self._starts = np.array([0, *ends])
 
-    def recipe_rows(self) -> dict[str, int]:
-        """Rows of the recipe by subset: what the weights leave of it."""
-        found: dict[str, int] = {}
-        for (subset, _), count in zip(self._files, np.diff(self._starts).tolist(), strict=True):
-            found[subset.name] = found.get(subset.name, 0) + count
-        return found
-
     def judge(self, numbers: np.ndarray) -> np.ndarray:
         """As Source.judge; embedded pictures are decoded and written below the image root."""
         is_good = self._is_good[numbers]

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from PIL import Image
 
-from vargpt_model.commands.generate_folder import picture_of
 from vargpt_model.conversation import Conversation, Turn
 from vargpt_model.generation import (
     Event,
@@ -99,7 +98,7 @@ class Chat:
         while path.exists():
             self.num_saved += 1
             path = self.out / f"{self.num_saved:03d}.png"
-        picture_of(image).save(path)
+        image.picture().save(path)
         self.num_saved += 1
         self.note(f"[image: {path}]")
 

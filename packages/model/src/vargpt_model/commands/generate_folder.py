@@ -115,7 +115,7 @@ def _records(
         is_image = isinstance(part, ImagePart)
         name = f"images/{row:06d}-{index}.png" if is_image else None
         if isinstance(part, ImagePart) and name is not None:
-            write_file(out / name, partial(_save_png, picture_of(part)))
+            write_file(out / name, partial(_save_png, part.picture()))
         records.append(
             GenerationRecord(
                 prompt_id=prompt.prompt_id,
@@ -137,11 +137,6 @@ def _records(
             )
         )
     return records
-
-
-def picture_of(part: ImagePart) -> Image.Image:
-    """A drawn image for saving and showing."""
-    return Image.fromarray(part.pixels.permute(1, 2, 0).numpy())
 
 
 def _save_png(picture: Image.Image, path: Path) -> None:

@@ -12,7 +12,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vargpt_model.commands.generate_folder import picture_of
 from vargpt_model.errors import ContextFullError
 from vargpt_model.generation import (
     Event,
@@ -159,7 +158,7 @@ class LiveReply:
         tokenizer = self._opened.model.vae_local
         scales = [ids[None].to(self._opened.model.device) for ids in self._scales]  # (1, n) each
         pixels = to_uint8(tokenizer.decode(scales).float().add(1).div(2))[0].cpu()
-        return picture_of(ImagePart(pixels, torch.cat(self._scales)))
+        return ImagePart(pixels, torch.cat(self._scales)).picture()
 
 
 class _StopAskedError(Exception):

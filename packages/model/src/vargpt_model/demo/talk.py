@@ -9,7 +9,6 @@ from pathlib import Path
 
 from PIL import Image
 
-from vargpt_model.commands.generate_folder import picture_of
 from vargpt_model.conversation import Conversation, Turn
 from vargpt_model.demo.live_reply import LiveReply
 from vargpt_model.generation import GenerationOptions, ImagePart, TextPart
@@ -106,6 +105,8 @@ class Talk:
                         yield _view(session, live=ShownTurn(words, asked.attached, parts))
         finally:
             session.live = None
+            # The last picture and the end may come as one change, unseen by the loop.
+            parts = saved.shown(live.parts, None)
             session.drawn += saved.finished
             self.num_images += len(saved.finished)
         if session.conversation is not conversation:  # started anew meanwhile
@@ -116,7 +117,6 @@ class Talk:
         else:
             self.num_replies += 1
             conversation.turns.append(Turn(words, pictures, live.parts))
-            parts = saved.shown(live.parts, None)
             session.shown.append(ShownTurn(words, asked.attached, parts))
             yield _view(session, notice=_NOTICES[live.ending or "stop"])
 
@@ -162,7 +162,7 @@ class _SavedPictures:
                 shown.append(part.text)
                 continue
             if num_images == len(self.finished):
-                self.finished.append(self._save(picture_of(part), f"drawn-{self._number:03d}.png"))
+                self.finished.append(self._save(part.picture(), f"drawn-{self._number:03d}.png"))
             shown.append(self.finished[num_images])
             num_images += 1
         if picture is not None:

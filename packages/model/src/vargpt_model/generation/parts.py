@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from PIL import Image
 from torch import Tensor
 
 FinishReason = Literal["stop", "length", "context"]
@@ -26,6 +27,10 @@ class ImagePart:
 
     pixels: Tensor  # (3, s, s) uint8, on the CPU
     code_ids: Tensor  # (L,) int64, on the CPU
+
+    def picture(self) -> Image.Image:
+        """For saving and showing."""
+        return Image.fromarray(self.pixels.permute(1, 2, 0).numpy())
 
 
 @dataclass(slots=True)

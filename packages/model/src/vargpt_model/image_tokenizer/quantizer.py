@@ -139,13 +139,22 @@ class MultiScaleQuantizer(CodebookUse):
 
         Scale k + 1 is fed the sum of scales 0..k, brought down to its size; the first scale is fed
         nothing and the codes of the last are not used, so ids of all L codes give L - p_0^2 rows,
-        and no ids give none. ValueError for ids that end within a scale.
+        and no ids give none. ValueError for ids that end within a scale, or that no row of the
+        codebook has.
         """
         ranges, length = scale_ranges(self.patch_nums), code_ids.shape[1]
         if length and length not in {end for _, end in ranges}:
             raise ValueError(
                 f"{length} codes found: they must end with a scale of patch_nums {self.patch_nums}"
             )
+        # On a GPU looking would wait for it, and the lookup itself stops the run.
+        if code_ids.device.type == "cpu" and code_ids.numel():
+            low, high = code_ids.min().item(), code_ids.max().item()
+            if low < 0 or high >= self.config.vocab_size:
+                raise ValueError(
+                    f"codes from {low} to {high} found: a codebook of {self.config.vocab_size} "
+                    f"has 0 to {self.config.vocab_size - 1}"
+                )
         with full_float32(code_ids.device):
             f_hat = self.no_codes(len(code_ids))
             rows = [f_hat.new_zeros(len(code_ids), 0, self.config.code_dim)]

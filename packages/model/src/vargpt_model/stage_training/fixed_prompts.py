@@ -5,7 +5,6 @@ from pathlib import Path
 
 import torch
 
-from vargpt_model.commands.generate_folder import picture_of
 from vargpt_model.generation import GenerationOptions, answer
 from vargpt_model.processor import VargptProcessor
 from vargpt_model.stage_training.rows import Rows
@@ -42,7 +41,7 @@ class FixedPrompts:
                 ),
             )
         model.train(is_training)
-        pictures = [picture_of(reply.images[0]) if reply.images else None for reply in replies]
+        pictures = [reply.images[0].picture() if reply.images else None for reply in replies]
         save_pictures(self._out, step, self.prompts, pictures)
 
 

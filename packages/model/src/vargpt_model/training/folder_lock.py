@@ -1,7 +1,5 @@
 """One process a folder, and one configuration a folder."""
 
-import errno
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -11,6 +9,7 @@ from typing import Any
 
 from vargpt_model.training.checkpoints import write_json
 from vargpt_schema.errors import UserError
+from vargpt_schema.file_lock import FileHeldError, take
 
 STARTED = "started.json"
 
@@ -29,20 +28,17 @@ def locked(out: Path, name: str = "lock") -> Iterator[None]:
         ) from error
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise UserError(
-                    f"{path}: the file system cannot lock files ({error.strerror}), a local disk "
-                    "was expected. Choose another with --out DIR."
-                ) from error
-            holder = os.pread(handle, 100, 0).decode(errors="replace").strip() or "unknown"
+            take(handle)
+        except FileHeldError as holder:
             raise UserError(
                 f"{out}: process {holder} is at work in this folder, one at a time was expected. "
                 "Wait for it, or choose another folder with --out DIR."
+            ) from holder
+        except OSError as error:
+            raise UserError(
+                f"{path}: the file system cannot lock files ({error.strerror}), a local disk "
+                "was expected. Choose another with --out DIR."
             ) from error
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, str(os.getpid()).encode(), 0)
         yield
     finally:
         os.close(handle)

@@ -69,7 +69,6 @@ class Ended(NamedTuple):
     """How a call of the loop ended."""
 
     step: int  # steps done, earlier calls included
-    resumed_at: int
     stopped_by: int | None  # number of the signal, None when all steps are done
 
 
@@ -97,7 +96,7 @@ def run_steps(
                 _save(job, step, checkpoints, log)
         if step > start:
             _save(job, step, checkpoints, log)
-    return Ended(step, start, None if step == config.num_steps else stop.received)
+    return Ended(step, None if step == config.num_steps else stop.received)
 
 
 def refuse_nan(
