@@ -67,8 +67,10 @@ def _scores(folder: Path):
         for name, found in _read(path).items():
             # Of a benchmark its headline; of drawn images all, as no one of them is that.
             shown = found["metrics"] if name == "gen_metrics" else [found["headline"]]
+            stamp = f" ({found['stamp']})" if found.get("stamp") else ""
             for metric in shown:
-                yield _row(f"{found['title']}, {metric}", found["metrics"][metric], found["n"])
+                name = f"{found['title']}, {metric}{stamp}"
+                yield _row(name, found["metrics"][metric], found["n"])
 
 
 def _world_scores(folder: Path):
