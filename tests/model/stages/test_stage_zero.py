@@ -1,6 +1,7 @@
 """`vargpt train --engine deepspeed`: two ranks under ZeRO-2 and ZeRO-3."""
 
 import shutil
+import sys
 
 import pytest
 import torch
@@ -10,8 +11,10 @@ from tests.model.stages.test_stage_processes import metrics, without_dropout, wo
 from tests.model.stages.test_stage_sharding import SETTINGS, on_two_ranks
 from tests.model.stages.test_train_stage import brief, paths
 from vargpt_model.settings import with_settings
-from vargpt_model.stage_training import train_stage
+from vargpt_model.stage_training import stage_training, train_stage
+from vargpt_model.stage_training.zero import imported_deepspeed
 from vargpt_model.weights import open_model
+from vargpt_schema import UserError
 from vargpt_schema.world import SPLITS
 
 PATIENCE_S = 1_200  # the first use of DeepSpeed on processors compiles for minutes
@@ -54,3 +57,15 @@ def test_zero_ranks_follow_one_process_resume_and_leave_its_model(
         assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-5)
     again = open_model(shared, device="cpu").model.state_dict()
     torch.testing.assert_close(again, two, rtol=1e-5, atol=1e-6)
+
+
+def test_stages_have_the_zero_of_table_2_and_no_other_is_taken():
+    assert [stage_training(stage).zero_stage for stage in ("1", "2", "3")] == [3, 2, 3]
+    with pytest.raises(ValueError, match="zero_stage must be 2 or 3, got 1"):
+        stage_training("3", zero_stage=1)
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "deepspeed", None)
+    with pytest.raises(UserError, match=r"pip install 'vargpt-model\[deepspeed\]'"):
+        imported_deepspeed()

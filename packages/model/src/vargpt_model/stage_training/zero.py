@@ -41,7 +41,7 @@ class Zero:
         del model.vae_local
         model.__dict__["vae_local"] = image_tokenizer
         with redirect_stdout(sys.stderr):  # where it tells of itself
-            self._deepspeed = _deepspeed()
+            self._deepspeed = imported_deepspeed()
             self.engine, self._optimizer, *_ = self._deepspeed.initialize(
                 model=model, optimizer=self.optimizer, config=zero_config(training, precision)
             )
@@ -200,7 +200,7 @@ def zero_config(training: StageTraining, precision: str) -> dict[str, Any]:
     }
 
 
-def _deepspeed() -> Any:
+def imported_deepspeed() -> Any:
     """The package. UserError without it."""
     if not torch.cuda.is_available():
         os.environ.setdefault("DS_ACCELERATOR", "cpu")
