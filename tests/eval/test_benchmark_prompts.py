@@ -74,6 +74,22 @@ def test_mmmu_images_come_in_the_order_of_their_numbers(tmp_path):
     assert [image.name for image in first.images] == ["one", "two"]
 
 
+@pytest.mark.parametrize(
+    ("hint", "start"),
+    [
+        ("nan", "Why?"),
+        (None, "Why?"),
+        (float("nan"), "Why?"),
+        ("Look.", "Look. Why?"),
+        ("", " Why?"),
+    ],
+)
+def test_a_hint_of_mmbench_stands_before_the_question_unless_it_is_missing(hint, start):
+    row = {"question": "Why?", "hint": hint, "A": "cat", "B": "", "C": "nan", "D": None}
+    expected = f"{start} There are several options:\nA. cat\n{LETTER}"
+    assert benchmark_named("mmbench_en_dev").prompt_of(row) == expected
+
+
 def test_every_scored_benchmark_is_in_the_manifest_and_one_more_is_asked():
     assert set(benchmarks()) == {*TASKS, "llava_bench"}
 

@@ -20,6 +20,7 @@ import pytest
 
 from tests.eval.hub_layout import IMAGE, drawn_world
 from vargpt_eval.benchmark.run import run_benchmarks
+from vargpt_eval.scoring.task import TASKS
 from vargpt_schema import ANSWERS
 
 pytestmark = pytest.mark.lmms
@@ -256,3 +257,24 @@ def test_a_task_that_samples_is_refused_with_what_to_add(python, vargpt, own, tm
     assert "drawn_scenes, item 0: " in ran.stderr + ran.stdout
     assert "Add --gen_kwargs temperature=0" in ran.stderr + ran.stdout
     assert not list((tmp_path / "task").glob("out/**/*_results.json"))
+
+
+def test_our_scores_of_random_answers_are_those_of_lmms_eval(python, tmp_path):
+    cases = tmp_path / "cases.jsonl"
+    script = ROOT / "tests/eval/lmms_scores.py"
+    words = [python, str(script), "0", "2000", str(cases)]
+    ran = subprocess.run(words, capture_output=True, text=True, check=False, timeout=LIMIT_S)
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    scores: dict[str, set[float]] = {}
+    for line in cases.read_text("utf-8").splitlines():
+        case = json.loads(line)
+        task = TASKS[case["task"]]
+        item = task.item(case["row"], "7")
+        found = task.score(case["response"], item, "lmms-eval-0.7.3")
+        if case["score"] is None:
+            assert found.is_fallback, case
+        else:
+            assert found.score == pytest.approx(case["score"]), case
+            scores.setdefault(task.name, set()).add(round(found.score, 3))
+    assert len(scores) == 9
+    assert all({0.0, 1.0} <= held for held in scores.values())  # both right and wrong ones

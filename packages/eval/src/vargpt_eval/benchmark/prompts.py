@@ -55,9 +55,11 @@ def _scienceqa(row: Row) -> str:
 
 def _mmbench(row: Row) -> str:
     """Options that are missing, or the text `nan`, are left out with their letters."""
-    hint = f"{row['hint']} " if _is_said(row["hint"]) else ""
+    hint = f"{row['hint']} " if _is_there(row["hint"]) else ""
     options = [(letter, row.get(letter)) for letter in "ABCDE"]
-    listed = "\n".join(f"{letter}. {option}" for letter, option in options if _is_said(option))
+    listed = "\n".join(
+        f"{letter}. {option}" for letter, option in options if option and _is_there(option)
+    )
     return f"{hint}{row['question']} There are several options:\n{listed}\n{LETTER}"
 
 
@@ -83,8 +85,9 @@ def _lettered(choices: list[str]) -> str:
     return "\n".join(f"{chr(ord('A') + place)}. {choice}" for place, choice in enumerate(choices))
 
 
-def _is_said(value: Any) -> bool:
-    return bool(value) and value == value and value != "nan"
+def _is_there(value: Any) -> bool:
+    """Not a missing value of the hub; an empty hint is there, and leaves its space."""
+    return value is not None and value == value and value != "nan"
 
 
 PROMPTS: dict[str, Callable[[Row], str]] = {
