@@ -1,5 +1,6 @@
 """What a run of the workflow would do, as Snakemake prints it."""
 
+import os
 import re
 import shlex
 import shutil
@@ -15,6 +16,8 @@ ROOT = Path(__file__).parents[2]
 SNAKEMAKE = shutil.which("snakemake", path=str(Path(sys.executable).parent))
 SLURM = ("--profile", str(ROOT / "pipelines" / "profiles" / "slurm"))
 PATIENCE_S = 900.0
+# Rules call commands by name: those installed beside this Python.
+ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
 needs_snakemake = pytest.mark.skipif(
     SNAKEMAKE is None, reason="the group `pipelines` is not installed: uv sync --group pipelines"
@@ -41,7 +44,7 @@ def snakemake(
         capture_output=True,
         text=True,
         check=False,
-        env=environment,
+        env=environment or ENVIRONMENT,
         timeout=PATIENCE_S,
     )
 

@@ -16,7 +16,14 @@ from typing import NamedTuple
 import pytest
 import yaml
 
-from tests.pipelines.planned import PATIENCE_S, ROOT, SNAKEMAKE, needs_snakemake, snakemake
+from tests.pipelines.planned import (
+    ENVIRONMENT,
+    PATIENCE_S,
+    ROOT,
+    SNAKEMAKE,
+    needs_snakemake,
+    snakemake,
+)
 
 pytestmark = [needs_snakemake, pytest.mark.slow]
 WORDS = ("--cores", "2", "--config", "scale=tiny", "cut=1", "out=run")
@@ -42,6 +49,7 @@ def kill_when(cwd: Path, is_time: Callable[[], bool]) -> None:
             cwd=cwd,
             stdout=log,
             stderr=log,
+            env=ENVIRONMENT,
             start_new_session=True,
         )
         until = time.monotonic() + PATIENCE_S

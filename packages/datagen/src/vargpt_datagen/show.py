@@ -92,7 +92,7 @@ def _rejects_text(folder: Path, rows: int, seed: int, reason: str | None) -> str
         if reason not in reasons:
             raise UserError(
                 f"--reason {printable(reason)}: {folder} has no reject of that reason, one of "
-                f"{', '.join(map(printable, reasons))} was expected."
+                f"{', '.join(map(printable, reasons))} was expected. Name one of these."
             )
         table = table.filter(pc.equal(table.column("reason"), reason))
     numbers = seeded_numbers(table.num_rows, rows, seed)

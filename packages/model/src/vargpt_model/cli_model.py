@@ -62,7 +62,7 @@ def init(
     if len(given) != 1:
         raise UserError(
             f"vargpt init: {' and '.join(given) or 'no source'} found, exactly one of --preset, "
-            "--vargpt, or --llava with --var and --vae was expected."
+            "--vargpt, or --llava with --var and --vae was expected. To try it out: --preset tiny."
         )
     if llava is not None or var is not None:
         lacking = [

@@ -42,7 +42,9 @@ def open_image(source: Path | bytes, name: str | None = None) -> Image.Image:
         with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
             return as_rgb(image, where)
     except FileNotFoundError as error:
-        raise UserError(f"{where}: no such file found, an image was expected.") from error
+        raise UserError(
+            f"{where}: no such file found, an image was expected. Check the path."
+        ) from error
     except (
         UnidentifiedImageError,
         OSError,

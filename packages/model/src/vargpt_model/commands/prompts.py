@@ -31,7 +31,10 @@ def read_prompts(source: str) -> list[Prompt]:
         exists = False
     if not exists:
         if path.suffix in (".txt", ".jsonl", ".parquet") and " " not in source:
-            raise UserError(f"{source}: no such file found, a file of prompts was expected.")
+            raise UserError(
+                f"{source}: no such file found, a file of prompts was expected. Check the path, or "
+                'give a prompt itself: --prompts "Please draw a red circle."'
+            )
         prompts = [Prompt("000000", source)] if source.strip() else []
     elif path.is_dir() or path.suffix == ".parquet":
         prompts = [Prompt(row.prompt_id, row.prompt) for row in EVAL_PROMPTS.records(path)]
@@ -41,7 +44,10 @@ def read_prompts(source: str) -> list[Prompt]:
         lines = _text(path).splitlines()
         prompts = [Prompt(f"{n:06d}", line) for n, line in enumerate(lines) if line.strip()]
     if not prompts:
-        raise UserError(f"{source or '--prompts'}: no prompt found, at least one was expected.")
+        raise UserError(
+            f"{source or '--prompts'}: no prompt found, at least one was expected. Give text, or a "
+            "file with a prompt a line."
+        )
     _expect_unique(source, prompts)
     return prompts
 
@@ -50,7 +56,9 @@ def _text(path: Path) -> str:
     try:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({error}), UTF-8 text was expected.") from error
+        raise UserError(
+            f"{path}: cannot be read ({error}), UTF-8 text was expected. Save it as such."
+        ) from error
 
 
 def _json_lines(path: Path) -> list[Prompt]:
@@ -66,7 +74,7 @@ def _json_lines(path: Path) -> list[Prompt]:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(
                 f'{where}: no prompt found ({error}), a line such as {{"prompt": "..."}} was '
-                "expected."
+                "expected. Mend the line or take it out."
             ) from error
         if not isinstance(text, str) or not isinstance(prompt_id, str) or not _are_paths(images):
             raise UserError(
@@ -93,6 +101,7 @@ def _expect_unique(source: str, prompts: list[Prompt]) -> None:
     for prompt in prompts:
         if prompt.prompt_id in seen:
             raise UserError(
-                f"{source}: prompt_id {prompt.prompt_id!r} found twice, each once was expected."
+                f"{source}: prompt_id {prompt.prompt_id!r} found twice, each once was expected. "
+                "Take one of the two out, or number them anew."
             )
         seen.add(prompt.prompt_id)

@@ -209,7 +209,8 @@ def _config_json(folder: Path, model_type: str, wanted: str) -> dict[str, Any]:
         kind = found.get("model_type")
     except (OSError, ValueError, AttributeError) as error:
         raise UserError(
-            f"{path}: cannot be read ({' '.join(str(error).split())}), {wanted} was expected."
+            f"{path}: cannot be read ({' '.join(str(error).split())}), {wanted} was expected. "
+            "Give that folder."
         ) from error
     if kind != model_type:
         raise UserError(
@@ -284,7 +285,7 @@ def _class_rows(
 ) -> StoredTensor:
     source = from_var.get(CLASS_ROWS)
     if source is None or len(source.shape) != 2:
-        raise UserError(f"{path}: no class_emb.weight found, var_d30.pth was expected.")
+        raise UserError(f"{path}: no class_emb.weight found, var_d30.pth was expected. Give it.")
     shape = (config.visual_decoder_config.num_classes + 1, source.shape[1])
 
     def load() -> Tensor:

@@ -103,7 +103,8 @@ def _shards(index: Path) -> list[Path]:
     outside = [name for name in names if Path(name).name != name]
     if outside:
         raise UserError(
-            f"{index}: shard {outside[0]!r} found, names of files beside the index were expected."
+            f"{index}: shard {outside[0]!r} found, names of files beside the index were expected. "
+            f"{DOWNLOAD_AGAIN}"
         )
     missing = [name for name in names if not (index.parent / name).is_file()]
     if missing:
