@@ -1,4 +1,4 @@
-"""The small scale in three commands on three bare machines, at a cut size, without our packages."""
+"""The small scale by three commands on bare machines, at a cut size, without our packages."""
 
 import json
 import os

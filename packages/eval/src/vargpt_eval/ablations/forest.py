@@ -33,11 +33,10 @@ class Forest(NamedTuple):
 
 
 def forest(figure: FigureRows) -> Forest:
-    """Differences by seed, their mean and interval; an interval wider than the plot ends there."""
-    reach = max(
-        [1e-9, *(abs(one) for row in figure.rows for one in row.found.deltas)]
-        + [abs(end) for row in figure.rows for end in row.found.ci95 or ()]
-    )
+    """Differences by seed, their mean and interval, on an axis with 0 in its middle."""
+    bounds = [abs(end) for row in figure.rows for end in row.found.ci95 or ()]
+    reach = max([abs(one) for row in figure.rows for one in row.found.deltas] + bounds)
+    reach = reach if reach > 1e-9 else 1.0  # no row differs
     step = _tick_step(reach)
     most = step * math.ceil(reach / step - 1e-9)
 
