@@ -70,7 +70,7 @@ def test_a_row_is_trained_with_its_one_change_and_scored(tmp_path):
     read = json.loads((drawn / "read" / "summary.json").read_text())
     assert (read["world"]["right"]["n"], read["world"]["num_missing"]) == (4, 0)
     distance = json.loads((drawn / "distance" / "summary.json").read_text())
-    assert distance["gen_metrics"]["metrics"]["fid"]["value"] > 0
+    assert distance["gen_metrics"]["metrics"]["fid_random"]["value"] > 0
     assert json.loads((asked / "summary.json").read_text())["world_questions"]["n"] == 7
 
     again = snakemake(out, "--", *targets)
