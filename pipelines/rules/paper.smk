@@ -222,7 +222,7 @@ rule generation_metrics:
         at("run/gen-metrics/summary.json"),
     params:
         command=f"vargpt-eval gen-metrics --generations {at('drawn')} --prompts {at('prompts')}"
-        f" --inception {config['inception']} --clip {config['clip']}"
+        f" {config['extractors']}"
         f" --ref {config['fid_reference']} --out {at('run/gen-metrics')}",
     shell:
         step("run/gen-metrics")

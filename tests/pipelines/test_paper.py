@@ -97,6 +97,7 @@ def paper(tmp_path_factory):
         "openimages": str(folder / "imagenet" / "val"),
         "set_model": {"base_channels": 32, "vocab_size": 16, "patch_nums": "1,2"},
         "fid_reference": str(folder / "imagenet" / "val"),
+        "extractors": "",
         "benchmarks": str(folder / "benchmarks"),
         "tasks": ["mmbench_en_dev", "gqa"],
         "writer": {"130k": "--writer offline --rows 6"},
@@ -127,7 +128,7 @@ def snakemake(paper, *targets: str) -> subprocess.CompletedProcess[str]:
         [
             *(str(SNAKEMAKE), "-s", str(ROOT / "pipelines" / "Snakefile"), "--cores", "1"),
             *("--configfile", str(folder / "config.yaml")),
-            *("--config", "scale=paper", f"out={folder / 'run'}", "--", *targets),
+            *("--config", "scale=paper", "cpu=1", f"out={folder / 'run'}", "--", *targets),
         ],
         cwd=folder,
         env=environment,
