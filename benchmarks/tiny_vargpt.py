@@ -50,7 +50,7 @@ class Recipe:
         """Stage 2 has the image loss, as in the official code: an LLM that never learned to carry
         the caption to the image's rows leaves the frozen decoder of stage 3 without it.
         """
-        steps, peak_lr = {1: (120, 2e-3), 2: (1_300, 1.5e-3), 3: (2_400, 2e-3)}[number]
+        steps, peak_lr = {1: (120, 2e-3), 2: (1_600, 2e-3), 3: (2_600, 2e-3)}[number]
         settings = {
             "max_steps": self.steps(steps),
             "peak_lr": peak_lr,
@@ -181,7 +181,7 @@ def train(run: Run, recipe: Recipe) -> None:
         *("--out", out / "base"),
     )
     model = out / "base"
-    rows = {1: ["draw"], 2: ["draw:1.0", "train/dialogues:0.7", "train/questions:0.5"], 3: ["draw"]}
+    rows = {1: ["draw"], 2: ["draw:1.5", "train/dialogues:0.7", "train/questions:0.5"], 3: ["draw"]}
     for number in (1, 2, 3):
         data = [word for name in rows[number] for word in ("--data", out / name)]
         run.trained(

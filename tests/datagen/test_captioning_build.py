@@ -204,7 +204,7 @@ def test_without_the_extra_the_command_says_what_to_install(images: Path, tmp_pa
     )
     assert ran.returncode == 2
     assert ran.stderr.startswith("error: datagen caption: the package torch is missing")
-    assert "vargpt-datagen[caption]" in ran.stderr
+    assert "`uv sync --all-packages --all-extras`" in ran.stderr
 
 
 @pytest.mark.slow

@@ -95,7 +95,7 @@ def test_a_missing_or_damaged_image_is_told_and_the_row_left_out(opened, world, 
     results = [read.reader.read(row, 0) for row in range(3)]
     assert [isinstance(result, Unreadable) for result in results] == [True, True, False]
     assert [getattr(result, "reason", "") for result in results[:2]] == [
-        f"{root / image_path(first)}: no such file found, an image was expected.",
+        f"{root / image_path(first)}: no such file found, an image was expected. Check the path.",
         f"{root / image_path(second)}: unreadable image found (cannot identify image file "
         f"{str(root / image_path(second))!r}), a whole JPEG, PNG or WebP file was expected. "
         "Replace or remove it.",
