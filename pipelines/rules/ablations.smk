@@ -64,6 +64,8 @@ rule ablation_world:
             f" --rows {ABLATIONS['rows'][wildcards.split]} --size {config['size_px']}"
             f" {config['scenes']} --full-captions --questions --prompts"
         ),
+    resources:
+        gpu=0,
     shell:
         step("ablations/{split}")
 
@@ -78,6 +80,8 @@ rule ablation_instruct:
             f"datagen build-1270k --captions {input[0]} --out {at('ablations/data-1270k')}"
             f" --rows {ABLATIONS['rows']['1270k']}"
         ),
+    resources:
+        gpu=0,
     shell:
         step("ablations/data-1270k")
 
@@ -124,6 +128,8 @@ rule ablation_read:
             f"vargpt-eval world --generations {input[0].removesuffix('.done')} --prompts {input[1]}"
             f" --out {at(f'ablations/drawn/{wildcards.chain}/seed-{wildcards.seed}/read')}"
         ),
+    resources:
+        gpu=0,
     shell:
         step("ablations/drawn/{chain}/seed-{seed}/read")
 
@@ -197,6 +203,8 @@ rule ablation_table:
             + f" --note {shlex.quote(ABLATIONS['notes'][int(wildcards.table)])}"
             f" --out {at(f'ablations/table-{wildcards.table}')}"
         ),
+    resources:
+        gpu=0,
     shell:
         step("ablations/table-{table}")
 
