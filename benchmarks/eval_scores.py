@@ -192,7 +192,9 @@ class StandIn:
     """Sees nothing: features of Inception's width from each image's first pixels."""
 
     name = "stand-in"
-    widths = {"pool_3": WIDTH}  # noqa: RUF012
+
+    def __init__(self) -> None:
+        self.widths = {"pool_3": WIDTH}
 
     def see(self, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         first = images.reshape(len(images), -1)[:, :WIDTH]

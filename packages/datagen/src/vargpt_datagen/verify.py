@@ -11,11 +11,11 @@ from vargpt_datagen.card import card_text
 from vargpt_datagen.folder import CARD, MANIFEST, REPORT
 from vargpt_datagen.manifest import read_manifest
 from vargpt_datagen.printable import printable
-from vargpt_datagen.publishing import describe
 from vargpt_datagen.report.page import QUALITY
 from vargpt_datagen.seeds.verifying import seed_folder_faults
 from vargpt_datagen.stage2.verify import stage2_faults
 from vargpt_datagen.verify_eval import eval_faults
+from vargpt_datagen.verify_files import file_faults, foreign_faults
 from vargpt_datagen.verify_replies import reply_faults
 from vargpt_datagen.verify_rows import RowRules, reject_faults, row_faults
 from vargpt_datagen.verify_templates import template_faults
@@ -47,7 +47,7 @@ def verify(folder: Path) -> list[str]:
         return [printable(fault) for fault in caption_folder_faults(folder, manifest)]
     if manifest["set"] == "seeds":
         return [printable(fault) for fault in seed_folder_faults(folder, manifest)]
-    faults = _file_faults(folder, manifest) + _foreign_faults(folder, manifest)
+    faults = file_faults(folder, manifest, AGAIN) + foreign_faults(folder, manifest)
     if not faults:  # contents of damaged or missing files would only repeat the same news
         faults = _content_faults(folder, manifest)
     faults += _card_faults(folder, manifest)
@@ -61,38 +61,7 @@ def verify(folder: Path) -> list[str]:
 
 def published_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
     """What publishing again would mend: files and card that are not what the manifest says."""
-    return _file_faults(folder, manifest) + _card_faults(folder, manifest)
-
-
-def _file_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
-    faults: list[str] = []
-    for told in manifest["files"]:
-        path = folder / told["path"]
-        if not path.is_file():
-            faults.append(f"{told['path']}: missing. {AGAIN}")
-            continue
-        try:
-            found = describe(path, folder)
-        except OSError as error:
-            faults.append(f"{told['path']}: cannot be read ({error.strerror}). Check its rights.")
-            continue
-        faults += [
-            f"{told['path']}: {name} is {found[name]}, the manifest says {told[name]}. {AGAIN}"
-            for name in ("size_bytes", "sha256")
-            if found[name] != told[name]
-        ][:1]
-    return faults
-
-
-def _foreign_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
-    faults: list[str] = []
-    listed = {file["path"] for file in manifest["files"]}
-    for part in ("data", "rejects", "replies"):
-        for path in sorted((folder / part).glob("*.parquet")):
-            name = path.relative_to(folder).as_posix()
-            if name not in listed:
-                faults.append(f"{name}: not in the manifest. Move it away.")
-    return faults
+    return file_faults(folder, manifest, AGAIN) + _card_faults(folder, manifest)
 
 
 def _card_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:

@@ -15,7 +15,7 @@ from vargpt_datagen.captioning.publishing import (
 )
 from vargpt_datagen.folder import CARD
 from vargpt_datagen.manifest import sorted_counts
-from vargpt_datagen.publishing import describe
+from vargpt_datagen.verify_files import file_faults, foreign_faults
 from vargpt_schema import UserError
 
 AGAIN = "Remove it and run the command that made it again."
@@ -25,29 +25,14 @@ def caption_folder_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
     """Faults of a folder of captions, one line each."""
     if manifest["set"] != SET:
         return [f"manifest.json: set {manifest['set']!r} found, {SET!r} expected. {AGAIN}"]
-    faults = _file_faults(folder, manifest) or _content_faults(folder, manifest)
+    faults = foreign_faults(folder, manifest) + file_faults(folder, manifest, AGAIN)
+    faults = faults or _content_faults(folder, manifest)
     try:
         card = captions_card(manifest).encode()
     except (LookupError, TypeError, ValueError, UndefinedError) as error:
         return [*faults, f"manifest.json: no card can be made from it ({error}). {AGAIN}"]
     if not (folder / CARD).is_file() or (folder / CARD).read_bytes() != card:
         faults.append(f"{CARD}: not the card of this manifest. {AGAIN}")
-    return faults
-
-
-def _file_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
-    listed = {told["path"] for told in manifest["files"]}
-    faults = [
-        f"{name}: not in the manifest. Move it away."
-        for path in sorted((folder / "data").glob("*.parquet"))
-        if (name := path.relative_to(folder).as_posix()) not in listed
-    ]
-    for told in manifest["files"]:
-        path = folder / told["path"]
-        if not path.is_file():
-            faults.append(f"{told['path']}: missing. {AGAIN}")
-        elif describe(path, folder) != told:
-            faults.append(f"{told['path']}: not as the manifest says. {AGAIN}")
     return faults
 
 

@@ -7,8 +7,8 @@ from jinja2 import UndefinedError
 
 from vargpt_datagen.folder import CARD
 from vargpt_datagen.pools import read_seeds
-from vargpt_datagen.publishing import describe
 from vargpt_datagen.seeds.publishing import SET, counts_of, seeds_card
+from vargpt_datagen.verify_files import file_faults
 from vargpt_datagen.verify_replies import reply_faults
 from vargpt_schema import INSTRUCT, REJECTS, REPLIES, SEEDS, UserError
 
@@ -17,26 +17,15 @@ AGAIN = "Run the command that made it again."
 
 def seed_folder_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
     """Faults of a folder of seeds, one line each, all of which making it again would mend."""
-    faults = _file_faults(folder, manifest) or _content_faults(folder, manifest)
+    if manifest["set"] != SET:
+        return [f"manifest.json: set {manifest['set']!r} found, {SET!r} expected. {AGAIN}"]
+    faults = file_faults(folder, manifest, AGAIN) or _content_faults(folder, manifest)
     try:
         card = seeds_card(manifest).encode()
     except (LookupError, TypeError, ValueError, UndefinedError) as error:
         return [*faults, f"manifest.json: no card can be made from it ({error}). {AGAIN}"]
     if not (folder / CARD).is_file() or (folder / CARD).read_bytes() != card:
         faults.append(f"{CARD}: not the card of this manifest. {AGAIN}")
-    return faults
-
-
-def _file_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
-    if manifest["set"] != SET:
-        return [f"manifest.json: set {manifest['set']!r} found, {SET!r} expected. {AGAIN}"]
-    faults: list[str] = []
-    for told in manifest["files"]:
-        path = folder / told["path"]
-        if not path.is_file():
-            faults.append(f"{told['path']}: missing. {AGAIN}")
-        elif describe(path, folder) != told:
-            faults.append(f"{told['path']}: not as the manifest says. {AGAIN}")
     return faults
 
 

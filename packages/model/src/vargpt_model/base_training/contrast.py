@@ -24,7 +24,7 @@ from vargpt_schema.world import BACKGROUNDS, COLOURS, POSITIONS, SHAPES, SIZES, 
 
 WORDS = (*SHAPES, *COLOURS, *SIZES, *POSITIONS, *(f"{ground} ground" for ground in BACKGROUNDS))
 INITIAL_SCALE = 10.0  # of cosines; learned
-MAX_SCALE = 30.0  # at CLIP's 100, directions that differ little suffice, and the LLM misses them
+MAX_SCALE = 30.0  # CLIP's 100 lets directions that differ little suffice
 
 
 class ContrastScores(nn.Module):

@@ -80,9 +80,14 @@ class StageTrainer(Trainer):
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """AdamW over what the stage trains."""
         if self.optimizer is None:
-            named = (model or self.model).named_parameters()  # pyright: ignore
+            trained = model or self.model
+            assert trained is not None
             zero = self._zero
-            self.optimizer = zero.optimizer if zero else stage_optimizer(named, self.training)
+            self.optimizer = (
+                zero.optimizer
+                if zero
+                else stage_optimizer(trained.named_parameters(), self.training)
+            )
         return self.optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LambdaLR:
