@@ -50,7 +50,7 @@ class Recipe:
         """Stage 2 has the image loss, as in the official code: an LLM that never learned to carry
         the caption to the image's rows leaves the frozen decoder of stage 3 without it.
         """
-        steps, peak_lr = {1: (120, 2e-3), 2: (1_600, 2e-3), 3: (2_600, 2e-3)}[number]
+        steps, peak_lr = {1: (120, 2e-3), 2: (2_000, 2e-3), 3: (2_800, 2e-3)}[number]
         settings = {
             "max_steps": self.steps(steps),
             "peak_lr": peak_lr,
