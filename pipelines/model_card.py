@@ -80,12 +80,17 @@ def _world_scores(folder: Path):
             found = summary["world"]
             right = found["right"]
             yield _row(f"drawings, all that is named ({split})", right, right["n"])
+            yield _row(
+                f"drawings, an image opened ({split})", found["opened"], found["opened"]["n"]
+            )
             named = {name: each for name, each in found["by_attribute"].items() if each["n"]}
             for name, value in named.items():
                 yield _row(f"drawings, {name} ({split})", value, value["n"])
         if "world_questions" in summary:
             found = summary["world_questions"]
             yield _row(f"questions ({split})", found["metrics"]["accuracy"], found["n"])
+            wanted = found["wanted_image"]
+            yield _row(f"questions, an image opened ({split})", wanted, wanted["n"])
 
 
 def _row(name: str, figure: dict[str, Any], count: int) -> str:

@@ -108,6 +108,8 @@ def test_a_vargpt_answers_questions_about_drawn_scenes(tmp_path):
     )[0]
     assert done.num_answers >= 7
     assert done.num_errors == 0
+    assert done.score is not None
+    assert done.score.figures["wanted_image"]["n"] == done.num_answers
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ class FakeAnswerer:
 
     fails_on: str | None = None
     finish_reason: str = "stop"
+    wanted_images: list[bool] | None = None  # one an answer, from the first
     asked: list[str] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
 
@@ -31,7 +32,11 @@ class FakeAnswerer:
             raise RuntimeError("out of memory")
         self.asked += [one.prompt for one in asked]
         self.batches.append(len(asked))
-        return [Answer("red", self.finish_reason, max_new_tokens) for _ in asked]  # pyright: ignore
+        wanted = self.wanted_images or [None] * len(asked)
+        return [
+            Answer("red", self.finish_reason, max_new_tokens, wanted.pop(0))  # pyright: ignore
+            for _ in asked
+        ]
 
 
 @pytest.fixture
@@ -62,6 +67,22 @@ def test_every_benchmark_is_answered_stored_and_scored(name, model):
     if done.score is not None:
         samples = EVAL_SAMPLES.records(model.parent / "run" / "samples" / name)
         assert [one.sample_id for one in samples] == [one.sample_id for one in stored]
+
+
+def test_the_share_of_answers_that_wanted_an_image_is_told_of_a_model_that_draws(model):
+    gqa(model.parent / "data")
+    fake = FakeAnswerer(wanted_images=[True, False, False, False, False, True])
+    done, _ = run(model, "gqa", fake=fake, batch_size=2)
+    assert done.score is not None
+    share = done.score.figures["wanted_image"]
+    assert (share["value"], share["n"]) == (0.333333, 6)
+
+
+def test_nothing_is_told_of_images_wanted_by_a_model_that_draws_none(model):
+    gqa(model.parent / "data")
+    done, _ = run(model, "gqa")
+    assert done.score is not None
+    assert "wanted_image" not in done.score.figures
 
 
 def test_scores_tokens_and_time_are_in_the_samples(model):

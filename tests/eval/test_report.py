@@ -167,16 +167,34 @@ def test_world_scores_stand_in_a_section_of_their_own(tmp_path):
     share = {"value": 0.25, "n": 4, "ci95": [0.05, 0.7]}
     world = {
         "right": share,
+        "opened": {"value": 0.75, "n": 4, "ci95": [0.3, 0.954]},
         "by_split": {"train": share},
-        "by_attribute": {"colour": share},
+        "by_attribute": {"colour": share, "colour_and_shape": share},
         "num_missing": 1,
         "num_unreadable": 0,
     }
+    questions = {
+        **{"title": "Sample world, questions", "headline": "accuracy", "is_subset": False},
+        **{"n": 200, "n_error": 0, "n_truncated": 0, "n_fallback": 0, "subgroups": {}},
+        "metrics": {"accuracy": {"value": 0.9, "ci95": None, "unit": "fraction"}},
+        "wanted_image": {"value": 0.005, "n": 200, "ci95": [0.000883, 0.027776]},
+    }
     (tmp_path / "world").mkdir()
-    (tmp_path / "world" / "summary.json").write_text(json.dumps({"world": world}))
-    page = make_report([tmp_path / "world"], tmp_path / "report").page.read_text()
+    summary = {"world": world, "world_questions": questions}
+    (tmp_path / "world" / "summary.json").write_text(json.dumps(summary))
+    report = make_report([tmp_path / "world"], tmp_path / "report")
+    page = report.page.read_text()
     assert "25.00 (5.00 to 70.00)" in page
     assert "attribute: colour" in page
+    assert "<td>an image opened</td>" in page
+    assert "75.00 (30.00 to 95.40)" in page
+    assert "<td>an image opened instead of an answer</td>" in page
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "| world | 200 | 90.00 | 0.50 (0.09 to 2.78) |" in text
+    assert (
+        "| world | 4 | 75.00 (30.00 to 95.40) | 25.00 (5.00 to 70.00) | 25.00 (5.00 to 70.00) | "
+        "25.00 (5.00 to 70.00) |"
+    ) in text
 
 
 def test_generation_figures_enter_table_4(tmp_path):

@@ -173,6 +173,7 @@ def test_missing_and_unreadable_pictures_are_wrong_and_counted_apart(drawn: Draw
         6, 0, 4, 2,
     )  # fmt: skip
     assert drawn.summary["num_undecodable"] == 1
+    assert drawn.summary["opened"] == {"value": 0.333333, "n": 6, "ci95": [0.096771, 0.700007]}
     assert drawn.summary["by_attribute"]["count"]["value"] == 0.0
     assert [sample.error for sample in drawn.samples] == [
         "missing", "missing", "missing", "undecodable", None, "missing",

@@ -273,6 +273,26 @@ def test_special_tokens_and_ids_without_words_are_never_chosen(processor):
     assert not {0, 1, IMAGE, START, END, CODE, 639} & set(reply.parts[0].token_ids)
 
 
+def test_images_that_a_model_wanted_and_may_not_open_are_counted(model, processor, monkeypatch):
+    import torch
+
+    from vargpt_model.generation import answer
+    from vargpt_model.generation.language_state import LanguageState
+
+    def logits(_, hidden):  # an image first, the end of the turn second
+        wanted = torch.zeros(len(hidden), model.config.text.vocab_size)
+        wanted[:, [START, END_OF_TURN]] = torch.tensor([2.0, 1.0])
+        return wanted
+
+    monkeypatch.setattr(LanguageState, "text_logits", logits)
+    none = answer(model, processor, [asks()], seeds=[1], options=options(max_images=0))[0]
+    assert (none.parts, none.num_images_refused) == ([], 1)
+    one = answer(model, processor, [asks()], seeds=[1], options=options(max_images=1))[0]
+    assert (len(one.images), one.num_images_refused) == (1, 1)
+    free = answer(model, processor, [asks()], seeds=[1], options=options(max_images=8))[0]
+    assert (len(free.images) > 1, free.num_images_refused) == (True, free.finish_reason == "stop")
+
+
 def test_the_model_trains_on_after_generating(processor):
     from vargpt_model.generation import answer
 

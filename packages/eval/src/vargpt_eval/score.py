@@ -56,11 +56,13 @@ def score_answers(
     profile: str = DEFAULT_PROFILE,
     items: Path | None = None,
     costs: Mapping[str, Cost] | None = None,
+    wanted_image: dict[str, Any] | None = None,
 ) -> TaskScore:
     """Score the answers of one benchmark into a run's folder.
 
     Writes OUT/samples/TASK/*.parquet, OUT/run.json and the task's key of OUT/summary.json. Run
-    again on the same answers it changes nothing. `costs` by sample id, where known.
+    again on the same answers it changes nothing. `costs` by sample id, and the share of answers in
+    which the model wanted to open an image, where known.
 
     UserError as `read_answers`, and when OUT holds scores of another model or profile.
     """
@@ -76,6 +78,8 @@ def score_answers(
     figures = task_summary(chosen, rules, samples, read_as_text)
     if costs is not None:
         samples = [sample_with_cost(sample, costs[sample.sample_id]) for sample in samples]
+    if wanted_image is not None:
+        figures["wanted_image"] = wanted_image
     EVAL_SAMPLES.write(
         samples,
         folder.samples_dir(task) / "0-00000.parquet",

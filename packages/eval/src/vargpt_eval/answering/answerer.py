@@ -49,6 +49,7 @@ class Answer:
     text: str
     finish_reason: Literal["stop", "length"]  # length: cut off, by the limit or a full context
     num_tokens: int
+    wanted_image: bool | None = None  # would have opened one; None of a model that draws none
 
 
 class Answerer(Protocol):

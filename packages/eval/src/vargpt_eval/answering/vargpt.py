@@ -26,4 +26,9 @@ class VargptAnswerer:
 
 def _answer(reply: Reply) -> Answer:
     num_tokens = sum(len(part.token_ids) for part in reply.parts if isinstance(part, TextPart))
-    return Answer(reply.text, "stop" if reply.finish_reason == "stop" else "length", num_tokens)
+    return Answer(
+        reply.text,
+        "stop" if reply.finish_reason == "stop" else "length",
+        num_tokens,
+        wanted_image=reply.num_images_refused > 0,
+    )

@@ -20,6 +20,7 @@ class JournalEntry:
     error: str | None
     num_tokens: int | None
     latency_ms: float | None  # of its batch
+    wanted_image: bool | None = None  # where the model draws
 
 
 class Journal:

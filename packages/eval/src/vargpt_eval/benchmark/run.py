@@ -27,6 +27,7 @@ from vargpt_eval.run_folder import write_json, write_text
 from vargpt_eval.score import TaskScore, profile_named, score_answers
 from vargpt_eval.scored_sample import Cost
 from vargpt_eval.scoring.profile import DEFAULT_PROFILE, Profile
+from vargpt_eval.world.summary import share
 from vargpt_model.encoding.ranks import Rank, rank_from_environment
 from vargpt_model.preprocessing import open_image
 from vargpt_model.training.folder_lock import expect_config, locked
@@ -233,6 +234,7 @@ def _entries(
             error=None,
             num_tokens=answer.num_tokens,
             latency_ms=round(latency_ms, 3),
+            wanted_image=answer.wanted_image,
         )
         for row, one, answer in zip(rows, asked, answers, strict=True)
     ]
@@ -284,8 +286,12 @@ def _published(
     if benchmark.task is None:
         return None
     costs = {entry.sample_id: Cost(entry.num_tokens, entry.latency_ms) for entry in entries}
+    wanted = [entry.wanted_image for entry in entries if entry.wanted_image is not None]
     return score_answers(
-        table, benchmark.name, job.out, lambda *_: None, profile=job.profile, costs=costs
+        *(table, benchmark.name, job.out, lambda *_: None),
+        profile=job.profile,
+        costs=costs,
+        wanted_image=share(wanted) if wanted else None,
     )
 
 

@@ -34,6 +34,7 @@ def summary_of(judged: Sequence[Judged]) -> dict[str, Any]:
     kinds = Counter(kind for drawing in judged for kind in _kinds(drawing))
     return {
         "right": share(not one.differences for one in judged),
+        "opened": share(one.error != "missing" for one in judged),
         "by_split": {
             split: share(not one.differences for one in judged if one.split == split)
             for split in splits

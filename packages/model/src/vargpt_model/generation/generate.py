@@ -162,10 +162,7 @@ class _Batch:
         """The next token of each row: (R, vocabulary) logits."""
         options = self.options
         logits = logits.masked_fill(self.banned, -torch.inf)
-        start = self.model.config.image_gen_start_token_id
-        for place, row in enumerate(rows):
-            if self.rows[row].num_images >= options.max_images:
-                logits[place, start] = -torch.inf
+        self._refuse_images(rows, logits)
         if options.temperature == 0:
             return logits.argmax(dim=-1).tolist()
         logits = filtered_logits(
@@ -174,6 +171,21 @@ class _Batch:
         generators = [self.generators[row] for row in rows]
         noise = exponential_noise(tuple(logits.shape[1:]), generators, logits.device)
         return sample_codes(logits, noise).tolist()
+
+    def _refuse_images(self, rows: list[int], logits: Tensor) -> None:
+        """Rule out, in place, the start of an image in rows that have all they may."""
+        full = [
+            place
+            for place, row in enumerate(rows)
+            if self.rows[row].num_images >= self.options.max_images
+        ]
+        if not full:
+            return
+        start = self.model.config.image_gen_start_token_id
+        wanted = logits[full].argmax(dim=-1) == start
+        for place, is_wanted in zip(full, wanted.tolist(), strict=True):
+            self.rows[rows[place]].reply.num_images_refused += is_wanted
+        logits[full, start] = -torch.inf
 
     def _take(self, index: int, token: int) -> str:
         """Enter a row's next token: write on, draw, or be done."""

@@ -41,6 +41,8 @@ class Reply:
     # stop: the model ended its turn; length: a text part reached its limit; context: the model's
     # context is full, or an image that it opened would not fit.
     finish_reason: FinishReason = "stop"
+    # Times that the start of an image was the likeliest next token and `max_images` ruled it out.
+    num_images_refused: int = 0
 
     @property
     def text(self) -> str:
