@@ -2,7 +2,8 @@
 
 Commands resume in a folder that they began themselves and refuse one that another configuration
 began. So a folder whose stamp names the same WHAT (the command's parameters) and the same bytes of
-every INPUT is left as it is, half done or done; any other is emptied first. The stamp lies beside.
+every INPUT is left as it is, half done or done; any other is emptied first. The stamp lies beside,
+and so do the CPU seconds that the command took, which go with the folder.
 """
 
 import hashlib
@@ -21,6 +22,7 @@ def begin(folder: Path, what: str, inputs: list[Path]) -> None:
         return
     if folder.exists():
         shutil.rmtree(folder)
+    (folder.parent / f".{folder.name}.cpu_seconds").unlink(missing_ok=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     stamp.write_text(digest.hexdigest())
 

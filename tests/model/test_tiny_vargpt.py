@@ -65,10 +65,10 @@ def test_the_best_constants_are_the_most_frequent_ones(scores):
     assert scores.best_constant_drawing(pairs, ["colour"]) == pytest.approx(2 / 3)
     assert scores.best_constant_drawing(pairs, ["colour", "shape"]) == pytest.approx(1 / 3)
     answers = [
-        scores.Answered("colour", "red", "red", False),
-        scores.Answered("colour", "red", "", False),
-        scores.Answered("colour", "blue", "", False),
-        scores.Answered("size", "small", "", False),
+        scores.Answered("colour", "red", True),
+        scores.Answered("colour", "red", False),
+        scores.Answered("colour", "blue", False),
+        scores.Answered("size", "small", False),
     ]
     assert scores.best_constant_answer(answers) == 0.75
     assert scores.chance_answer(answers) == pytest.approx((3 * 1 / 2 + 1) / 4)

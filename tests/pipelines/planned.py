@@ -64,6 +64,9 @@ def _job(text: str) -> Job:
     assert listed, text
     resources = dict(pair.split("=", 1) for pair in listed[1].split(", "))
     shell = text.partition("Shell command: ")[2].partition("\n\n")[0]
-    lines = [tuple(shlex.split(line)) for line in shell.splitlines() if line.strip()]
+    timed = re.compile(r"^\{ time (.*) 2>&3; \} 3>&2 2>> \S+\.cpu_seconds$")
+    lines = [
+        tuple(shlex.split(timed.sub(r"\1", line))) for line in shell.splitlines() if line.strip()
+    ]
     own = tuple(words for words in lines if not words[1:2] or not words[1].endswith("begin.py"))
     return Job(rule[1], resources, own)

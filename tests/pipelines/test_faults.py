@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -102,6 +103,36 @@ def test_what_was_finished_before_a_fault_is_not_made_again(run: Run):
 def test_a_second_run_has_nothing_to_do(run: Run):
     assert run.again.returncode == 0
     assert "Nothing to be done" in run.again.stdout + run.again.stderr
+
+
+def test_the_report_states_how_often_an_image_was_opened(run: Run):
+    page = (run.folder / "report" / "report.html").read_text("utf-8")
+    assert page.count("<td>an image opened</td>") == 2  # validation, withheld
+    assert page.count("<td>an image opened instead of an answer</td>") == 2
+    card = (run.folder / "stage3" / "README.md").read_text("utf-8")
+    assert "| drawings, an image opened (validation) | " in card
+    assert "| questions, an image opened (withheld) | " in card
+
+
+def test_calls_that_ended_leave_their_cpu_seconds_beside_the_folder(run: Run):
+    for name in (".base", ".stage3", "scores-stage3/.drawn-validation"):
+        for line in (run.folder / f"{name}.cpu_seconds").read_text().splitlines():
+            user, system = map(float, line.split())
+            assert user > 0
+            assert system > 0
+    # Stage 2 was killed, then met a full disk, then ended: the second and third call left a line.
+    assert len((run.folder / ".stage2.cpu_seconds").read_text().splitlines()) == 2
+
+
+def test_figures_of_a_run_are_set_beside_baselines(run: Run):
+    program = ROOT / "benchmarks" / "tiny_vargpt.py"
+    words = (sys.executable, program, "--run", run.folder)
+    found = subprocess.run(words, capture_output=True, text=True, check=True, timeout=PATIENCE_S)
+    lines = found.stdout.splitlines()
+    assert lines[0].startswith("| figure | value | 95 % | chance | best constant | untrained |")
+    rows = {line.split(" | ")[0].removeprefix("| "): line for line in lines if " | " in line}
+    assert {"image opened, questions", "questions right", "drawn: colour and shape"} <= set(rows)
+    assert {"base", "stage2", "scores-stage3/asked-withheld", "together"} <= set(rows)
 
 
 def test_the_model_card_holds_what_was_trained_and_scored(run: Run):
