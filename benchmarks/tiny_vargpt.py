@@ -18,7 +18,6 @@ from pathlib import Path
 import tiny_vargpt_scores as scores
 
 GREEDY = ("--guidance", "0", "--top-k", "1", "--max-images", "1", "--max-part-tokens", "80")
-CURVE_PROMPTS = 300
 NEEDED = (
     *("start/config.json", "stage2/manifest.json", "world-validation/prompts.parquet"),
     *(
@@ -78,14 +77,10 @@ def main(words: Sequence[str] | None = None) -> None:
     )
     untrained = score_untrained(given.run, out, len(trained.answers))
     lines = scores.figures_table(trained, withheld, untrained)
-    lines += scores.cost_table(given.run)
+    seconds = scores.cpu_seconds(given.run)
+    lines += scores.cost_table(seconds)
     if given.checkpoints is not None:
-        lines += scores.curve_table(
-            given.run / "stage2",
-            given.checkpoints,
-            given.run / "world-validation" / "prompts.parquet",
-            CURVE_PROMPTS,
-        )
+        lines += scores.curve_table(given.run, given.checkpoints, seconds)
     page = "\n".join(lines) + "\n"
     (out / "report.md").write_text(page)
     print(page)

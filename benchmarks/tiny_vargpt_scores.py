@@ -21,6 +21,8 @@ from vargpt_schema.world import (
 )
 
 BATCH = 100  # prompts at once
+CURVE_PROMPTS = 300
+TRAINED = {"image-tokenizer", "base", "stage1", "stage2", "stage3"}
 ATTRIBUTES = ("colour", "shape", "size", "position", "background")
 
 
@@ -162,22 +164,36 @@ def figures_table(trained: Scored, withheld: Scored, untrained: Scored) -> list[
     return [*lines, "", f"Questions right by kind: {', '.join(sorted(kinds))}", ""]
 
 
-def cost_table(run: Path) -> list[str]:
+def cpu_seconds(run: Path) -> dict[str, float]:
     """CPU seconds of each step, which the workflow leaves beside its folder."""
-    lines = ["| step | CPU s |", "| --- | ---: |"]
-    total = 0.0
+    found = {}
     for path in sorted(run.rglob(".*.cpu_seconds")):
-        step = path.relative_to(run)
+        step = path.relative_to(run).with_name(path.name[1:].removesuffix(".cpu_seconds"))
         if step.parts[0] != "ablations":
-            seconds = sum(map(float, path.read_text().split()))
-            total += seconds
-            name = step.with_name(path.name[1:].removesuffix(".cpu_seconds"))
-            lines.append(f"| {name} | {seconds:,.0f} |")
-    return [*lines, f"| together | {total:,.0f} ({total / 60:.1f} minutes) |", ""]
+            found[str(step)] = sum(map(float, path.read_text().split()))
+    return found
 
 
-def curve_table(start: Path, checkpoints: Path, prompts: Path, num_prompts: int) -> list[str]:
-    """Drawings of checkpoints of stage 3, which are on top of the model `start`."""
+def cost_table(seconds: Mapping[str, float]) -> list[str]:
+    """A row a step, in Markdown."""
+    total = sum(seconds.values())
+    return [
+        *("| step | CPU s |", "| --- | ---: |"),
+        *(f"| {step} | {each:,.0f} |" for step, each in seconds.items()),
+        *(f"| together | {total:,.0f} ({total / 60:.1f} minutes) |", ""),
+    ]
+
+
+def training_minutes(seconds: Mapping[str, float], frac: float) -> str:
+    """CPU minutes of training behind this share of stage 3; "-" of a run that kept none."""
+    if TRAINED - seconds.keys():
+        return "-"
+    before = sum(seconds[step] for step in TRAINED - {"stage3"})
+    return f"{(before + frac * seconds['stage3']) / 60:.1f}"
+
+
+def curve_table(run: Path, checkpoints: Path, seconds: Mapping[str, float]) -> list[str]:
+    """What checkpoints of stage 3, which are on top of stage 2, draw for some of the prompts."""
     from vargpt_model.drawing import DrawingConfig
     from vargpt_model.generation import GenerationOptions, answer
     from vargpt_model.stage_training.state import load_parameters
@@ -188,14 +204,15 @@ def curve_table(start: Path, checkpoints: Path, prompts: Path, num_prompts: int)
         max_images=1,
         drawing=DrawingConfig(guidance_scale=0, top_k=1, top_p=0.0),
     )
-    rows = list(EVAL_PROMPTS.records(prompts))
-    rows = rows[:: max(1, len(rows) // num_prompts)][:num_prompts]
+    rows = list(EVAL_PROMPTS.records(run / "world-validation" / "prompts.parquet"))
+    rows = rows[:: max(1, len(rows) // CURVE_PROMPTS)][:CURVE_PROMPTS]
     lines = [
-        "| stage 3, steps | opened | colour | shape | both |",
-        "| ---: | --- | --- | --- | --- |",
+        "| stage 3, steps | CPU minutes of training | opened | colour | shape | both |",
+        "| ---: | ---: | --- | --- | --- | --- |",
     ]
-    for folder in sorted(checkpoints.glob("step-*")):
-        opened = open_model(start, device="cpu")
+    folders = {int(one.name.removeprefix("step-")): one for one in checkpoints.glob("step-*")}
+    for step, folder in sorted(folders.items()):
+        opened = open_model(run / "stage2", device="cpu")
         load_parameters(opened.model, folder)
         pairs, has_image = [], []
         for first in range(0, len(rows), BATCH):
@@ -219,8 +236,9 @@ def curve_table(start: Path, checkpoints: Path, prompts: Path, num_prompts: int)
                 has_image.append(bool(drawn))
         figures = drawing_figures(pairs)
         shown = (has_image, figures["colour"], figures["shape"], figures["colour and shape"])
-        step = int(folder.name.removeprefix("step-"))
-        lines.append(f"| {step:,} | {' | '.join(_percent(_mean(hits)) for hits in shown)} |")
+        minutes = training_minutes(seconds, step / max(folders))
+        cells = " | ".join(_percent(_mean(hits)) for hits in shown)
+        lines.append(f"| {step:,} | {minutes} | {cells} |")
     return [*lines, ""]
 
 

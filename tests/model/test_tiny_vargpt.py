@@ -158,3 +158,19 @@ def test_three_stages_teach_to_open_an_image_when_asked_and_its_loss_falls(tmp_p
     assert losses["1"][-1] < losses["1"][0]
     assert losses["2"][-1] < losses["1"][-1]
     assert losses["3"][-1] < losses["2"][-1] - 0.02
+
+
+def test_minutes_of_training_count_what_stage_3_began_with_and_its_share(scores, tmp_path):
+    for name, seconds in (
+        *((".image-tokenizer", "60.0 0.0"), (".base", "30.0 30.0\n50.0 10.0")),
+        *((".stage1", "60 0"), (".stage2", "600 0"), (".stage3", "1200 0")),
+        *(("ablations/.stage3", "99 0"), ("scores-stage3/.read-validation", "6 0")),
+    ):
+        path = tmp_path / f"{name}.cpu_seconds"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"{seconds}\n")
+    found = scores.cpu_seconds(tmp_path)
+    assert found["base"] == 120.0
+    assert scores.cost_table(found)[-2] == "| together | 2,046 (34.1 minutes) |"
+    assert scores.training_minutes(found, 0.5) == "24.0"
+    assert scores.training_minutes({"base": 120.0}, 0.5) == "-"

@@ -11,7 +11,7 @@ class BaseTraining:
     """Four phases, each with its own steps, batch and learning rate; 0 steps leave a phase out.
 
     Every learning rate is a peak: a cosine with warm-up leads there and back. Steps suit
-    `tiny`, and are those of benchmarks/tiny_vargpt.py.
+    `tiny`, and are those of pipelines/config/tiny.yaml.
     """
 
     # The LLM, on captions and on questions about them.
