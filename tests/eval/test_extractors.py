@@ -165,5 +165,29 @@ def test_a_folder_without_the_model_is_refused(kind, tmp_path):
     from vargpt_eval.extracting.clip import open_clip
     from vargpt_eval.extracting.dinov2 import open_dinov2
 
-    with pytest.raises(UserError, match=r"cannot be loaded.*hf download"):
+    with pytest.raises(UserError, match=r"no config\.json found.*hf download"):
         {"clip": open_clip, "dinov2": open_dinov2}[kind](tmp_path, torch.device("cpu"))
+
+
+def test_the_folder_of_another_model_is_refused_instead_of_drawn_at_random(tmp_path):
+    import torch
+
+    from vargpt_eval.extracting.clip import open_clip
+
+    folder = save_tiny_dinov2(tmp_path / "dinov2")
+    with pytest.raises(UserError, match=r"dinov2 found, the folder of a CLIP model expected"):
+        open_clip(folder, torch.device("cpu"))
+
+
+def test_a_model_that_lacks_a_weight_is_refused_instead_of_drawn_at_random(tmp_path):
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    from vargpt_eval.extracting.dinov2 import open_dinov2
+
+    file = save_tiny_dinov2(tmp_path / "dinov2") / "model.safetensors"
+    tensors = load_file(file)
+    del tensors["layernorm.weight"]
+    save_file(tensors, file, metadata={"format": "pt"})
+    with pytest.raises(UserError, match=r"1 of its weights missing, the first layernorm\.weight"):
+        open_dinov2(file.parent, torch.device("cpu"))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from vargpt_eval.answers_file import json_lines
 from vargpt_eval.paper import PaperTable, as_printed
+from vargpt_eval.report.scored_run import read_summary
 from vargpt_eval.run_folder import SUMMARY, RunFolder
 from vargpt_schema import UserError
 
@@ -46,7 +47,7 @@ def read_seeds(folders: Sequence[Path], table: PaperTable) -> SeedScores:
         for path in sorted(folder.glob(f"**/{SUMMARY}")):
             parts = path.relative_to(folder).parts
             if len(parts) > 1:
-                figures = _figures(RunFolder(path.parent).summary(), table)
+                figures = _figures(read_summary(RunFolder(path.parent)), table)
                 found.setdefault(parts[0], {}).update({one.title: one for one in figures})
         for path in sorted(folder.glob(f"*/{METRICS}")):
             for figure in _end_of_training(path):

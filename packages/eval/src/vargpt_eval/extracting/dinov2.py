@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from transformers import Dinov2Model
 
-from vargpt_eval.extracting.clip import weights_sha256
 from vargpt_eval.extracting.extractor import Features, Images
 from vargpt_eval.extracting.pixels import as_batch, centre_square, normalized
-from vargpt_schema import UserError
+from vargpt_eval.extracting.pretrained import open_pretrained, weights_sha256
+from vargpt_eval.generation.known_files import DINOV2_ID
 
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _SIDE_PX = 224
@@ -30,12 +30,5 @@ class Dinov2Extractor:
 
 def open_dinov2(folder: Path, device: torch.device) -> Dinov2Extractor:
     """UserError when the folder is no DINOv2 model."""
-    try:
-        model = Dinov2Model.from_pretrained(folder, dtype=torch.float32)
-    except (ValueError, OSError, RuntimeError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{folder}: cannot be loaded ({' '.join(str(error).split())[:200]}), the folder of a "
-            "DINOv2 model expected. Get one with `hf download facebook/dinov2-large --local-dir "
-            "DIR`."
-        ) from error
+    model = open_pretrained(Dinov2Model, folder, title="DINOv2", hub_id=DINOV2_ID)
     return Dinov2Extractor(model, f"dinov2 {weights_sha256(folder)} 224 px", device)

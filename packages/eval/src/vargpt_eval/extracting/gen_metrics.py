@@ -34,6 +34,7 @@ from vargpt_eval.generation.gen_figures import (
 from vargpt_eval.generation.image_sources import ImageEntry, open_images
 from vargpt_eval.generation.known_files import INCEPTION_NAME
 from vargpt_eval.generation.reference import Reference, reference_of_file
+from vargpt_eval.generation.statistics_file import array_names
 from vargpt_eval.report.drawn_examples import write_drawn_examples
 from vargpt_eval.run_folder import RunFolder
 from vargpt_eval.scored_sample import sha256_of
@@ -69,13 +70,13 @@ def measure_drawn(
     UserError as `open_images`, for fewer images than prompts, images of several sizes, weights of
     another hash, a reference of another extractor, and nothing to measure.
     """
+    _expect_something(config)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     source = open_images(generations)
     prompts = texts_of(source.entries, config.prompts, allow_missing=config.allow_missing)
     extractor = _extractor(config, device)
     dinov2 = None if config.dinov2 is None else open_dinov2(config.dinov2, device)
     clips = [open_clip(folder, device) for folder in config.clip]
-    _expect_something(config, clips)
     if clips and not prompts.kinds:
         raise UserError(
             f"{generations}: no text of the images found, which --clip needs. Give their prompts "
@@ -106,8 +107,8 @@ def _extractor(config: GenMetricsConfig, device: torch.device) -> Extractor:
     return open_inception(config.inception, device)
 
 
-def _expect_something(config: GenMetricsConfig, clips: Sequence[ClipScorer]) -> None:
-    if config.ref is None and config.ref_images is None and not clips:
+def _expect_something(config: GenMetricsConfig) -> None:
+    if config.ref is None and config.ref_images is None and not config.clip:
         raise UserError(
             "gen-metrics: neither --ref nor --ref-images nor --clip found, at least one expected. "
             "Give statistics or real images, or the folder of a CLIP model."
@@ -122,6 +123,19 @@ def _expect_something(config: GenMetricsConfig, clips: Sequence[ClipScorer]) -> 
             "--dinov2: no --ref-images found, the real images expected, since files of statistics "
             "hold Inception's features."
         )
+    if config.allow_missing and config.prompts is None:
+        raise UserError(
+            "--allow-missing: no --prompts found, the prompts that images may be missing of "
+            "expected. Give them, or leave --allow-missing out."
+        )
+    has_images = config.ref_images is not None or (
+        config.ref is not None and not _is_statistics(config.ref)
+    )
+    if config.centre_crop_px is not None and not has_images:
+        raise UserError(
+            "--centre-crop: no real images found, --ref or --ref-images with some expected. Leave "
+            "it out: statistics are of images that were cropped before."
+        )
 
 
 def _reference(
@@ -132,11 +146,15 @@ def _reference(
     progress: Progress,
 ) -> tuple[Reference | None, Seen | None]:
     """Statistics to compare with, and the real images' features where they were given."""
-    is_file = config.ref is not None and config.ref.suffix == ".npz"
     reference = None
+    is_file = _is_statistics(config.ref)
     if is_file and config.ref is not None:
-        may_lack_name = extractor.name == INCEPTION_NAME
-        reference = reference_of_file(config.ref, extractor.name, may_lack_name=may_lack_name)
+        reference = reference_of_file(
+            config.ref,
+            extractor.name,
+            extractor.widths["pool_3"],
+            may_lack_name=extractor.name == INCEPTION_NAME,
+        )
     images = config.ref_images or (None if is_file else config.ref)
     if images is None:
         return reference, None
@@ -152,6 +170,14 @@ def _reference(
         statistics = real.folder.statistics("pool_3", extractor.name)
         reference = Reference(statistics, images.name, real.pixels_sha256)
     return reference, real
+
+
+def _is_statistics(ref: Path | None) -> bool:
+    """An archive of images has no `mu`; what is neither is read, and refused, as statistics."""
+    if ref is None or ref.suffix != ".npz":
+        return False
+    names = array_names(ref)
+    return "mu" in names or "arr_0" not in names
 
 
 def _figures(

@@ -10,11 +10,13 @@ from typing import NamedTuple
 
 import torch
 
+from vargpt_eval.counted import counted
 from vargpt_eval.extracting.inception_extractor import open_inception
 from vargpt_eval.extracting.random_features import RandomExtractor
 from vargpt_eval.extracting.seeing import Networks, Progress, see_images
 from vargpt_eval.generation.feature_statistics import FeatureStatistics
-from vargpt_eval.generation.image_sources import ImageSource, Pixels, open_images
+from vargpt_eval.generation.image_sources import ImageSource, open_images
+from vargpt_eval.generation.picture_file import Pixels
 from vargpt_schema import UserError
 
 
@@ -62,6 +64,7 @@ class _Part:
     """A stretch of an image source."""
 
     def __init__(self, source: ImageSource, shard: Shard, path: Path) -> None:
+        self.path = path
         total = len(source.entries)
         self._source = source
         self._first, end = (
@@ -70,8 +73,8 @@ class _Part:
         self.entries = source.entries[self._first : end]
         if not self.entries:
             raise UserError(
-                f"{path}: no image left for part {shard.part} of {shard.num_parts}, {total} images "
-                "found. Take fewer parts."
+                f"{path}: {counted(total, 'image')} found, none for part {shard.part} of "
+                f"{shard.num_parts}; two a part at least expected. Take fewer parts."
             )
 
     def read(self, start: int) -> Iterator[bytes | Pixels]:

@@ -11,17 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vargpt_eval.counted import counted
 from vargpt_eval.extracting.clip import ClipScorer
 from vargpt_eval.extracting.extractor import Extractor, Images
 from vargpt_eval.generation.feature_folder import FeatureFolder
-from vargpt_eval.generation.image_sources import (
-    ImageEntry,
-    ImageSource,
-    Pixels,
-    centre_cropped,
-    decoded,
-    entries_sha256,
-)
+from vargpt_eval.generation.image_sources import ImageEntry, ImageSource, entries_sha256
+from vargpt_eval.generation.picture_file import Pixels, centre_cropped, decoded
 from vargpt_schema import UserError
 
 _NUM_THREADS = 4
@@ -178,8 +173,8 @@ def see_images(
     kept = [entry for place, entry in enumerate(entries) if place not in lost]
     if len(kept) < 2:
         raise UserError(
-            f"{path.parent}: {len(kept)} of {len(entries)} images can be read, at least two "
-            "expected. Draw them again."
+            f"{source.path}: {len(kept):,} of {counted(len(entries), 'image')} decoded, at least "
+            "two expected. Draw or give more."
         )
     height, width = gathering.size_px
     return Seen(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from vargpt_eval.counted import counted
 from vargpt_eval.generation.image_sources import ImageEntry
 from vargpt_schema import EVAL_PROMPTS, EvalPromptRecord, UserError
 
@@ -37,7 +38,7 @@ def texts_of(
         if any(entry.prompt is None for entry in entries):
             return DrawnPrompts([], [], 0, {})
         return DrawnPrompts([INSTRUCTION], [[entry.prompt or ""] for entry in entries], 0, {})
-    by_id = _by_id(prompts)
+    by_id = prompts_by_id(prompts)
     unknown = next((one for one in entries if one.prompt_id not in by_id), None)
     if unknown is not None:
         raise UserError(
@@ -48,8 +49,9 @@ def texts_of(
     missing = [prompt_id for prompt_id in by_id if prompt_id not in drawn]
     if missing and not allow_missing:
         raise UserError(
-            f"{prompts}: {len(missing):,} of {len(by_id):,} prompts have no image, the first "
-            f"{missing[0]!r}; one each expected. Draw them, or count them with --allow-missing."
+            f"{prompts}: {len(missing):,} of {counted(len(by_id), 'prompt')} without an image, the "
+            f"first {missing[0]!r}; one each expected. Draw them, or count them with "
+            "--allow-missing."
         )
     texts = [
         [entry.prompt or by_id[entry.prompt_id].prompt, by_id[entry.prompt_id].caption]
@@ -58,7 +60,8 @@ def texts_of(
     return DrawnPrompts([INSTRUCTION, CAPTION], texts, len(missing), by_id)
 
 
-def _by_id(prompts: Path) -> dict[str, EvalPromptRecord]:
+def prompts_by_id(prompts: Path) -> dict[str, EvalPromptRecord]:
+    """An `eval_prompts` table in its order. UserError for one without rows or an id twice."""
     found: dict[str, EvalPromptRecord] = {}
     for record in EVAL_PROMPTS.records(prompts):
         if record.prompt_id in found:
@@ -67,4 +70,6 @@ def _by_id(prompts: Path) -> dict[str, EvalPromptRecord]:
                 "expected. Build the prompts again."
             )
         found[record.prompt_id] = record
+    if not found:
+        raise UserError(f"{prompts}: no prompt found, at least one expected. Build it again.")
     return found

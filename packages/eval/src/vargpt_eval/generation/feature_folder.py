@@ -19,6 +19,7 @@ from vargpt_eval.generation.feature_statistics import (
     expect_finite,
 )
 from vargpt_eval.run_folder import write_json
+from vargpt_schema.errors import writing_to
 
 _STATE = "state.json"
 _ROWS_AT_A_TIME = 2_048
@@ -50,7 +51,7 @@ class FeatureFolder:
             rows = features[kind].reshape(-1, width)
             expect_finite(rows, first=self.num_images)
             counts.add(len(rows))
-            with self._file(kind).open("ab") as file:
+            with writing_to(self._file(kind)), self._file(kind).open("ab") as file:
                 file.write(rows.astype("<f4").tobytes())
         if len(counts) != 1:
             raise ValueError(f"as many rows of every kind expected; got {counts}")

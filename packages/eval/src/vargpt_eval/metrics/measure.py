@@ -148,7 +148,7 @@ def _mmbench(samples: Sequence[EvalSampleRecord]) -> Measure:
     groups = _groups(samples)
     whole = {name: group for name, group in groups.items() if _is_scored_question(group)}
     rotations = [
-        Rotation(int(one.sample_id), one.target, _prefetched(one), one.parsed or "")
+        Rotation(int(one.sample_id), one.target, _prefetched(one))
         for group in whole.values()
         for one in group
     ]

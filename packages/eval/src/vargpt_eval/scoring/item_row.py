@@ -3,13 +3,28 @@
 import ast
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from vargpt_eval.scoring.item import BenchmarkItem
 from vargpt_eval.scoring.mmbench import ROTATION_STEP
 
 Row = Mapping[str, Any]
+
+
+@contextmanager
+def as_value_error() -> Iterator[None]:
+    """Around reading a row: what is missing or of another form in it is a ValueError that says so.
+
+    The data sets' columns are checked nowhere else.
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise ValueError(f"column {error} not found") from error
+    except (AttributeError, SyntaxError, TypeError) as error:
+        raise ValueError(f"a value of another form ({error})") from error
 
 
 def vqa_item(row: Row, sample_id: str) -> BenchmarkItem:

@@ -11,11 +11,10 @@ from vargpt_eval.scored_sample import sha256_of
 from vargpt_eval.world.checker import seen_scene
 from vargpt_eval.world.drawings import Drawing, read_drawings, read_pixels
 from vargpt_eval.world.scene_text import scene_of, scene_text
-from vargpt_eval.world.summary import Judged, summary_of
+from vargpt_eval.world.summary import TASK, Judged, summary_of
 from vargpt_schema import EVAL_SAMPLES, EvalSampleRecord
 from vargpt_schema.world import index_of, named_scene_at, scene_difference, split_of
 
-TASK = "world"
 _DRAWINGS_PER_FILE = 2_000
 _CHECKER_VERSION = 1  # raise it when the checker reads pictures differently
 

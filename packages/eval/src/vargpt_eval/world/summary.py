@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from vargpt_schema.world import ATTRIBUTES, Difference, Scene, Split
 
+TASK = "world"
+
 # What an attribute's share asks for; an object that is missing is wrong in every attribute.
 _WRONG_IN: dict[str, set[str]] = {
     "background": {"background", "unreadable"},
