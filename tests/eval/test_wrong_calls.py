@@ -87,10 +87,15 @@ def test_a_summary_that_is_not_this_releases_is_named(summary, expected):
     Path("run").mkdir()
     Path("run/summary.json").write_text(json.dumps(summary))
     assert expected in refusal_here("report", "run", "--out", "page")
+
+
+@pytest.mark.parametrize("summary", [{"world": {"right": {}}}, {"gen_metrics": 3}])
+def test_a_seed_whose_figures_are_not_this_releases_is_named(summary):
     Path("row/seed-0").mkdir(parents=True)
     Path("row/seed-0/summary.json").write_text(json.dumps(summary))
     rows = ("--row", "full=row", "--row", "w/o stage 3=row")
-    assert expected in refusal_here("ablations", "--table", 4, *rows, "--out", "page")
+    found = refusal_here("ablations", "--table", 4, *rows, "--out", "page")
+    assert "row/seed-0/summary.json: not the figures of this release" in found
 
 
 @pytest.mark.parametrize("option", ["--data", "--weights"])

@@ -18,6 +18,8 @@ _JOINED_COLUMNS = [
 
 
 class StoredAnswers(NamedTuple):
+    """Answers of one model to one benchmark, each with its item."""
+
     answers: list[Answered]
     num_items: int  # items that the answers were looked up among
     model_sha256: str | None  # None where the file does not say
@@ -25,6 +27,8 @@ class StoredAnswers(NamedTuple):
 
 
 class NumberedRow(NamedTuple):
+    """A JSON object and the number of its line, from 1."""
+
     line: int
     row: dict[str, Any]
 

@@ -24,6 +24,8 @@ _MAX_SIDE_PX = 320  # of a picture in the page
 
 
 class Pair(NamedTuple):
+    """One question with both answers to it."""
+
     sample_id: str
     prompt: str
     image: str
@@ -35,6 +37,8 @@ class Pair(NamedTuple):
 
 
 class Verdict(NamedTuple):
+    """What a judge says of a pair."""
+
     score: float  # 1 to 10
     baseline_score: float
     reason: str
@@ -44,6 +48,8 @@ Judge = Callable[[Pair], Verdict | None]  # None: no verdict could be read
 
 
 class Beside(NamedTuple):
+    """What was written."""
+
     num_pairs: int
     num_judged: int
     page: Path
@@ -89,6 +95,7 @@ def set_beside(
             (pair, pictures.get(pair.sample_id, []), verdicts.get(pair.sample_id)) for pair in pairs
         ],
         "mean": _means(verdicts),
+        "num_judged": len(verdicts),
     }
     write_text(out / HTML, rendered("beside.html.jinja", content))
     write_json(out / JSON, _as_json(content, pairs, verdicts))
@@ -186,8 +193,7 @@ def _as_json(
     content: dict[str, Any], pairs: list[Pair], verdicts: dict[str, Verdict]
 ) -> dict[str, Any]:
     return {
-        **{name: content[name] for name in ("task", "run", "baseline", "mean")},
-        "num_judged": len(verdicts),
+        **{name: content[name] for name in ("task", "run", "baseline", "mean", "num_judged")},
         "pairs": [
             {
                 **pair._asdict(),

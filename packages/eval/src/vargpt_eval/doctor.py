@@ -22,9 +22,12 @@ from vargpt_eval.generation.known_files import (
     REFERENCE_FILE,
     REFERENCE_SOURCE,
 )
+from vargpt_eval.hashes import file_sha256
 
 
 class Finding(NamedTuple):
+    """One benchmark, or one file or folder of weights."""
+
     name: str
     is_good: bool
     found: str
@@ -74,7 +77,7 @@ def _inception(weights: Path) -> Finding:
     for name in INCEPTION_FILES:
         path = weights / name
         if path.is_file():
-            sha256 = _sha256(path)
+            sha256 = file_sha256(path)
             is_good = sha256 == INCEPTION_SHA256
             text = f"{name}, sha256 {sha256[:16]}"
             wrong = f"; {INCEPTION_SHA256[:16]} expected"
@@ -119,10 +122,5 @@ def _hash_text(files: list[Path], *, with_hashes: bool) -> str:
         return ""
     digest = hashlib.sha256()
     for file in files:
-        digest.update(f"{file.name} {_sha256(file)}\n".encode())
+        digest.update(f"{file.name} {file_sha256(file)}\n".encode())
     return f", sha256 {digest.hexdigest()[:16]}"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,6 +12,8 @@ SUMMARY, RUN = "summary.json", "run.json"
 
 
 class RunFolder(NamedTuple):
+    """Paths and JSON files of a run; nothing is read before it is asked for."""
+
     path: Path
 
     @property

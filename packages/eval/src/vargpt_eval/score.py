@@ -2,7 +2,7 @@
 
 import hashlib
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from vargpt_eval.answers_file import StoredAnswers, read_answers
 from vargpt_eval.counted import counted
 from vargpt_eval.metrics.task_summary import is_truncated, task_summary
+from vargpt_eval.progress_lines import Progress
 from vargpt_eval.run_folder import RunFolder
 from vargpt_eval.scored_sample import Cost, sample_read_as_text, sample_with_cost, scored_sample
 from vargpt_eval.scoring.profile import DEFAULT_PROFILE, PROFILES, Profile
@@ -19,8 +20,6 @@ from vargpt_schema import EVAL_SAMPLES, EvalSampleRecord, UserError
 
 SCORER_VERSION = 1  # raise it when a scorer reads answers differently
 _STEP = 50_000  # answers between two lines of progress
-
-Progress = Callable[[int, int], None]  # done, total
 
 
 class TaskScore(NamedTuple):
@@ -32,6 +31,7 @@ class TaskScore(NamedTuple):
 
     @property
     def headline(self) -> dict[str, Any]:
+        """The figure of the paper's metric: value, interval, unit."""
         return self.figures["metrics"][self.figures["headline"]]
 
 

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from vargpt_eval.answers_file import json_lines
 from vargpt_eval.paper import PaperTable, as_printed
-from vargpt_eval.report.scored_run import read_summary
 from vargpt_eval.run_folder import SUMMARY, RunFolder
 from vargpt_schema import UserError
 
@@ -47,7 +46,7 @@ def read_seeds(folders: Sequence[Path], table: PaperTable) -> SeedScores:
         for path in sorted(folder.glob(f"**/{SUMMARY}")):
             parts = path.relative_to(folder).parts
             if len(parts) > 1:
-                figures = _figures(read_summary(RunFolder(path.parent)), table)
+                figures = _read_figures(path, table)
                 found.setdefault(parts[0], {}).update({one.title: one for one in figures})
         for path in sorted(folder.glob(f"*/{METRICS}")):
             for figure in _end_of_training(path):
@@ -59,6 +58,16 @@ def read_seeds(folders: Sequence[Path], table: PaperTable) -> SeedScores:
             "--out ROW/seed-0."
         )
     return SeedScores(dict(sorted(found.items())))
+
+
+def _read_figures(summary: Path, table: PaperTable) -> list[Figure]:
+    try:
+        return _figures(RunFolder(summary.parent).summary(), table)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{summary}: not the figures of this release ({error}). Delete it, and score the run "
+            "again."
+        ) from error
 
 
 def _end_of_training(metrics: Path) -> list[Figure]:

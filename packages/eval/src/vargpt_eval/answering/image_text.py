@@ -34,6 +34,7 @@ class ImageTextAnswerer:
 
     @torch.no_grad()
     def answers(self, asked: Sequence[Asked], max_new_tokens: int) -> list[Answer]:
+        """As `Answerer.answers`; the questions are one padded batch."""
         texts = [self._text(one) for one in asked]
         images = [list(one.images) for one in asked]
         features = self._processor(

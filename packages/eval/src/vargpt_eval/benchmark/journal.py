@@ -12,6 +12,8 @@ from vargpt_schema.errors import UserError, writing_to
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalEntry:
+    """One answer as it arrived, or the error that stands for it."""
+
     sample_id: str
     prompt: str
     images: tuple[str, ...]

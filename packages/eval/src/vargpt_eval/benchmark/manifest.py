@@ -17,6 +17,8 @@ from vargpt_schema import UserError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Benchmark:
+    """Where the rows of a benchmark lie, and how a row is asked."""
+
     name: str  # lmms-eval's task
     folder: str  # below --data
     hub: tuple[str, ...]  # data set ids, the newer last
@@ -50,6 +52,7 @@ class Benchmark:
             return PROMPTS[self.prompt](row)
 
     def max_new_tokens_of(self, profile: Profile) -> int:
+        """The length at which lmms-eval's release of this profile cuts an answer off."""
         return self.max_new_tokens[PROFILES.index(profile)]
 
     def how_to_get(self, data: Path) -> str:
@@ -61,6 +64,7 @@ class Benchmark:
 
 @lru_cache(maxsize=1)
 def benchmarks() -> dict[str, Benchmark]:
+    """By lmms-eval's name, in the order of the file."""
     text = (files("vargpt_eval") / "benchmark" / "benchmarks.json").read_text("utf-8")
     held: dict[str, Any] = json.loads(text)
     return {name: _benchmark(name, entry) for name, entry in held.items() if name != "about"}

@@ -15,11 +15,15 @@ from vargpt_schema.world import index_of, questions_at, split_of
 
 
 class RowImage(NamedTuple):
+    """An image of a row, not decoded yet."""
+
     name: str
     data: bytes  # of the encoded file
 
 
 class AskedRow(NamedTuple):
+    """A row with the images that are shown with its question."""
+
     position: int  # in the data set
     row: Row  # without image columns
     images: list[RowImage]

@@ -21,11 +21,15 @@ _SIZES = {768: "B", 1_024: "L", 1_280: "H", 1_664: "bigG"}  # by the vision towe
 
 
 class TextMatch(NamedTuple):
+    """Images set beside their texts."""
+
     cosines: NDArray[np.float32]  # (B,)
     num_truncated: int  # texts longer than the text tower reads
 
 
 class ClipScorer:
+    """One CLIP model in float32; `size` names it as papers do, such as ViT-L/14."""
+
     def __init__(self, model: Any, tokenizer: Any, name: str, device: torch.device) -> None:
         self.name = name  # with the weights' sha256
         vision = model.config.vision_config

@@ -16,13 +16,16 @@ _SIDE_PX = 224
 
 
 class Dinov2Extractor:
+    """`class_token` of the last layer, for FD-DINOv2."""
+
     def __init__(self, model: Any, name: str, device: torch.device) -> None:
         self.name = name
         self.widths = {"class_token": int(model.config.hidden_size)}
         self._model, self._device = model.to(device).eval(), device
 
     @torch.inference_mode()
-    def see(self, images: Images) -> dict[str, Features]:
+    def extract(self, images: Images) -> dict[str, Features]:
+        """(B, height, width, 3) uint8 -> `class_token` (B, D) float32"""
         pixels = centre_square(as_batch(images, self._device), _SIDE_PX)
         states = self._model(pixel_values=normalized(pixels, _MEAN, _STD)).last_hidden_state
         return {"class_token": states[:, 0].float().cpu().numpy()}

@@ -12,17 +12,21 @@ INSTRUCTION, CAPTION = "instruction", "caption"
 
 
 class DrawnPrompts(NamedTuple):
+    """Texts of drawn images, in the order of the images."""
+
     kinds: list[str]  # of texts that every image has
     texts: list[list[str]]  # an image's, one a kind
     num_missing: int  # prompts without an image
     by_id: dict[str, EvalPromptRecord]  # empty without a file of prompts
 
     def prompt_of(self, entry: ImageEntry) -> str:
+        """What the model got; empty where nothing says."""
         if entry.prompt is not None:
             return entry.prompt
         return self.by_id[entry.prompt_id].prompt if entry.prompt_id in self.by_id else ""
 
     def caption_of(self, entry: ImageEntry) -> str:
+        """The caption behind the prompt; empty without a file of prompts."""
         return self.by_id[entry.prompt_id].caption if entry.prompt_id in self.by_id else ""
 
 

@@ -23,6 +23,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 class ImageEntry(NamedTuple):
+    """An image that has not been read yet."""
+
     sample_id: str  # unique
     prompt_id: str  # of the prompt it was drawn for; the file's stem where nothing says
     prompt: str | None  # as the model got it
@@ -70,6 +72,7 @@ def open_images(path: Path) -> ImageSource:
 
 
 def entries_sha256(entries: list[ImageEntry]) -> str:
+    """Changes when an image does, or their order."""
     digest = hashlib.sha256()
     for entry in entries:
         digest.update(repr(entry).encode("utf-8", "surrogatepass"))

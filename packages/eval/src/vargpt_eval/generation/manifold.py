@@ -20,6 +20,8 @@ _FEATURES_AT_A_TIME = 4_096
 
 
 class PrecisionRecall(NamedTuple):
+    """Shares of 1."""
+
     precision: float  # share of drawn images within the real ones' neighbourhoods
     recall: float  # share of real images within the drawn ones'
 

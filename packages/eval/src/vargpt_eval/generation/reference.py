@@ -9,6 +9,8 @@ from vargpt_schema import UserError
 
 
 class Reference(NamedTuple):
+    """Statistics with what names them."""
+
     statistics: FeatureStatistics
     name: str  # of its file or folder
     sha256: str  # of the file, or of the images' pixels

@@ -4,7 +4,6 @@
 all ImageNet training images) beside other arrays; ours hold `num_images` and `extractor` as well.
 """
 
-import hashlib
 import os
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vargpt_eval.generation.feature_statistics import FeatureStatistics, StatisticsStream
+from vargpt_eval.hashes import file_sha256
 from vargpt_schema.errors import UserError, writing_to
 
 _MAX_ASYMMETRY = 1e-6  # of the largest entry
@@ -23,6 +23,8 @@ _IMAGES_AT_A_TIME = 4_096
 
 
 class StatisticsFile(NamedTuple):
+    """Statistics as a file holds them."""
+
     statistics: FeatureStatistics
     sha256: str  # of the file: two distances compare only if they share it
 
@@ -84,7 +86,7 @@ def read_statistics(path: Path, extractor: str | None = None) -> StatisticsFile:
         num_images=num_images or None,
         extractor=held or extractor or "",
     )
-    return StatisticsFile(statistics, _sha256(path))
+    return StatisticsFile(statistics, file_sha256(path))
 
 
 def statistics_of_files(paths: Sequence[Path], extractor: str) -> FeatureStatistics:
@@ -222,8 +224,3 @@ def _bad(path: Path, found: str) -> UserError:
         f"{path}: {found}; a NumPy archive with mu (D,) and sigma (D, D) expected. "
         "Make one with `vargpt-eval stats make`, or give the evaluator's file."
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -63,6 +63,7 @@ def task_summary(
 
 
 def is_truncated(sample: EvalSampleRecord) -> bool:
+    """Whether the answer was cut off, by its limit or a full context."""
     return sample.error is None and sample.finish_reason == TRUNCATED
 
 

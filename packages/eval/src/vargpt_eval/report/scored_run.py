@@ -12,6 +12,8 @@ from vargpt_schema import UserError
 
 
 class ScoredRun(NamedTuple):
+    """A run folder, read."""
+
     name: str  # of its folder
     folder: RunFolder
     run: dict[str, Any]
@@ -19,6 +21,7 @@ class ScoredRun(NamedTuple):
 
     @property
     def profile(self) -> str | None:
+        """Whose reading scored its answers; None for a run that only drew."""
         return self.run.get("profile")
 
     @property
@@ -36,6 +39,7 @@ class ScoredRun(NamedTuple):
         return self.summary.get(task, {}).get("metrics", {}).get(metric)
 
     def is_subset(self, task: str) -> bool:
+        """Whether it answered other than the whole split."""
         return bool(self.summary.get(task, {}).get("is_subset"))
 
 

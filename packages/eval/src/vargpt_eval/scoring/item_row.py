@@ -41,6 +41,7 @@ def vqa_item(row: Row, sample_id: str) -> BenchmarkItem:
 
 
 def gqa_item(row: Row, sample_id: str) -> BenchmarkItem:
+    """The image is what the bootstrap draws."""
     return BenchmarkItem(
         sample_id=sample_id,
         cluster_id=str(row.get("imageId", sample_id)),
@@ -59,6 +60,7 @@ def world_question_item(row: Row, sample_id: str) -> BenchmarkItem:
 
 
 def pope_item(row: Row, sample_id: str) -> BenchmarkItem:
+    """`answer` is yes or no in any case; ValueError for another."""
     return BenchmarkItem(
         sample_id=sample_id,
         cluster_id=str(row.get("image_source", sample_id)),
@@ -77,6 +79,7 @@ def mme_item(row: Row, sample_id: str) -> BenchmarkItem:
 
 
 def seed_item(row: Row, sample_id: str) -> BenchmarkItem:
+    """`data_type` tells image questions from video ones."""
     return BenchmarkItem(
         sample_id=sample_id,
         cluster_id=sample_id,
@@ -86,6 +89,7 @@ def seed_item(row: Row, sample_id: str) -> BenchmarkItem:
 
 
 def scienceqa_item(row: Row, sample_id: str) -> BenchmarkItem:
+    """`answer` is an index of `choices`, here a letter; ValueError for one beyond them."""
     options = tuple(row["choices"])
     answer = row["answer"]
     if not 0 <= answer < len(options):

@@ -39,6 +39,8 @@ Kind = Literal["mean", "seed", "mmmu", "pope", "mme", "mmbench"]  # how items be
 
 
 class Task(NamedTuple):
+    """How the answers to one benchmark are read and summed up."""
+
     name: str  # lmms-eval's
     title: str
     num_items: int | None  # of the whole split; None where any number is whole
