@@ -40,14 +40,20 @@ def test_counts_on_the_last_line_agree_with_their_nouns():
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
-        ("a.csv", b"id,answer\n", "a name ending in .csv found, .jsonl"),
-        ("a.json", b"[]", "a name ending in .json found, .jsonl"),
+        ("a.csv", b"id,answer\n", "a.csv: no Parquet file found"),
+        ("a.json", b"[]", "a file whose name ends in .jsonl"),
         ("a.parquet", b"", "a.parquet: not a readable Parquet file"),
     ],
 )
 def test_answers_are_looked_at_before_items_are_asked_for(name, content, expected):
     Path(name).write_bytes(content)
     assert expected in refusal_here("score", name, "--task", "gqa", "--out", "run")
+
+
+def test_items_apart_go_with_a_table_alone():
+    write_jsonl(Path("gqa.jsonl"), gqa_rows(2, 1))
+    words = ("--task", "gqa", "--items", "gqa.jsonl", "--out", "run")
+    assert "Leave --items out" in refusal_here("score", "gqa.jsonl", *words)
 
 
 def test_a_folder_without_answers_is_not_asked_for_items():

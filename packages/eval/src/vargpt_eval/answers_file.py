@@ -11,6 +11,7 @@ from vargpt_eval.scoring.task import Task
 from vargpt_schema import ANSWERS, UserError
 from vargpt_schema.compute import pc
 
+_PARQUET_START = b"PAR1"
 _JOINED_COLUMNS = [
     *("task", "sample_id", "prompt", "raw_response", "finish_reason", "error"),
     *("model_sha256", "generation_config_sha256"),
@@ -103,10 +104,15 @@ def _answered(path: Path, numbered: NumberedRow, item: BenchmarkItem) -> Answere
 def _from_table(path: Path, task: Task, items: Path | None) -> StoredAnswers:
     if not path.exists():
         raise UserError(f"{path}: not found, a file or folder of answers expected. Check the path.")
-    if path.is_file() and path.suffix != ".parquet":
+    if path.suffix == ".jsonl":
         raise UserError(
-            f"{path}: a name ending in {path.suffix or 'nothing'} found, .jsonl (items and answers "
-            "together) or .parquet (an `answers` table) expected. Write the answers as one of both."
+            f"{path}: items and answers together found, a table `answers` expected beside --items. "
+            "Leave --items out, or give the table."
+        )
+    if path.is_file() and path.suffix != ".parquet" and not _is_parquet(path):
+        raise UserError(
+            f"{path}: no Parquet file found, a table `answers` expected, or items and answers "
+            "together in a file whose name ends in .jsonl. Write the answers as one of both."
         )
     table = ANSWERS.read(path, _JOINED_COLUMNS)
     tasks = pc.unique(table.column("task")).to_pylist()
@@ -148,6 +154,11 @@ def _from_table(path: Path, task: Task, items: Path | None) -> StoredAnswers:
         _only(path, "model_sha256", models),
         _only(path, "generation_config_sha256", configs),
     )
+
+
+def _is_parquet(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_PARQUET_START)) == _PARQUET_START
 
 
 def _items(path: Path, rows: Sequence[NumberedRow], task: Task) -> list[BenchmarkItem]:
