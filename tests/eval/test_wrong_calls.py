@@ -15,6 +15,7 @@ from tests.eval.answered import answer, gqa_rows, write_jsonl, write_table
 from tests.eval.command import refusal_here, vargpt_eval
 from tests.eval.drawn_images import picture, png
 from vargpt_eval.counted import counted
+from vargpt_eval.generation.feature_folder import FeatureFolder
 from vargpt_eval.generation.image_sources import open_images
 from vargpt_schema import UserError
 
@@ -231,6 +232,30 @@ def test_a_parquet_file_of_images_that_is_damaged_inside_is_named():
     source = open_images(Path("a.parquet"))
     with pytest.raises(UserError, match=r"a\.parquet: not a readable Parquet file"):
         list(source.read(0))
+
+
+@pytest.mark.parametrize("content", ["{}", '{"examples": [3]}', '{"examples": [{"prompt": "x"}]}'])
+def test_examples_of_another_form_are_named(content):
+    write_jsonl(Path("gqa.jsonl"), gqa_rows(2, 1))
+    assert vargpt_eval("score", "gqa.jsonl", "--task", "gqa", "--out", "run").returncode == 0
+    Path("run/drawn").mkdir()
+    Path("run/drawn/world.json").write_text(content)
+    found = refusal_here("report", "run", "--out", "page")
+    assert "run/drawn/world.json: no examples of drawn images found" in found
+
+
+@pytest.mark.parametrize("fault", ["rows lost", "file lost", "state cut", "state of another form"])
+def test_features_that_are_not_whole_are_computed_anew_and_never_zeros(fault):
+    folder = FeatureFolder(Path("work"), {"of": "a"}, {"x": 3})
+    folder.append({"x": np.ones((4, 3))}, {"n": 4})
+    assert FeatureFolder(Path("work"), {"of": "a"}, {"x": 3}).num_images == 4
+    if fault == "rows lost":
+        Path("work/x.f32").write_bytes(Path("work/x.f32").read_bytes()[:12])
+    elif fault == "file lost":
+        Path("work/x.f32").unlink()
+    else:
+        Path("work/state.json").write_text("[]" if "form" in fault else "{")
+    assert FeatureFolder(Path("work"), {"of": "a"}, {"x": 3}).num_images == 0
 
 
 @pytest.mark.parametrize("command", [("score", "a.jsonl", "--out", "run"), ("nonsense",)])

@@ -72,7 +72,8 @@ def _read_figures(summary: Path, table: PaperTable) -> list[Figure]:
 
 def _end_of_training(metrics: Path) -> list[Figure]:
     """Mean loss of drawings over the last quarter of a stage's logged steps."""
-    losses = [line.row["image_loss"] for line in json_lines(metrics) if "image_loss" in line.row]
+    logged = (line.row.get("image_loss") for line in json_lines(metrics))
+    losses = [loss for loss in logged if isinstance(loss, int | float)]
     if not losses:
         return []
     last = losses[-max(1, len(losses) // 4) :]

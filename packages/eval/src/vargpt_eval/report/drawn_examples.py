@@ -51,11 +51,16 @@ def write_drawn_examples(out: Path, task: str, generations: Path) -> None:
 def read_drawn_examples(out: Path) -> list[DrawnExample]:
     """Those of the first task that has some."""
     for path in sorted((out / "drawn").glob("*.json")):
-        held = read_object(path).get("examples", [])
-        return [
-            DrawnExample(one["prompt"], [_shown(Part(**part)) for part in one["parts"]])
-            for one in held
-        ]
+        try:
+            return [
+                DrawnExample(one["prompt"], [_shown(Part(**part)) for part in one["parts"]])
+                for one in read_object(path)["examples"]
+            ]
+        except (AttributeError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{path}: no examples of drawn images found ({error}), those of this release "
+                "expected. Delete the file, and score the drawings again to have some."
+            ) from error
     return []
 
 
