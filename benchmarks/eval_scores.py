@@ -196,27 +196,27 @@ class StandIn:
     def __init__(self) -> None:
         self.widths = {"pool_3": WIDTH}
 
-    def see(self, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    def extract(self, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         first = images.reshape(len(images), -1)[:, :WIDTH]
         return {"pool_3": first.astype(np.float32)}
 
 
 def seen() -> None:
     """50,000 images of 64 px through `gen-metrics`' own path to a Frechet distance."""
-    from vargpt_eval.extracting.seeing import Gathering, Networks
+    from vargpt_eval.extracting.extraction import FeatureExtraction, Networks
 
     before = peak_mb()
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
-        gathering = Gathering(Path(folder), Networks(extractors=[StandIn()]))
+        extraction = FeatureExtraction(Path(folder), Networks(extractors=[StandIn()]))
 
         def see_all() -> None:
             for start in range(0, NUM_IMAGES, 256):
                 size = (min(256, NUM_IMAGES - start), 64, 64, 3)
-                gathering.add(rng.integers(0, 256, size, dtype=np.uint8))
+                extraction.add(rng.integers(0, 256, size, dtype=np.uint8))
 
         cost = cost_of(see_all)
-        statistics = gathering.folder.statistics("pool_3", StandIn.name)
+        statistics = extraction.folder.statistics("pool_3", StandIn.name)
         frechet_distance(statistics, statistics)
     print(
         f"{statistics.num_images:,} images seen: CPU {cost.cpu_s:.1f} s, "

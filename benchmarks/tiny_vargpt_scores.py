@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from vargpt_eval.world import seen_scene
 from vargpt_eval.world.scene_text import scene_of
-from vargpt_eval.world.summary import share
+from vargpt_eval.world.summary import wilson_share
 from vargpt_schema import EVAL_PROMPTS, EVAL_SAMPLES, EvalSampleRecord, Message
 from vargpt_schema.world import (
     COLOURS,
@@ -127,7 +127,7 @@ def figures_table(trained: Scored, withheld: Scored, untrained: Scored) -> list[
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
         _line(
             "image opened, drawing prompts",
-            share(trained.opened),
+            wilson_share(trained.opened),
             *("", "", _mean(untrained.opened), "", _mean(withheld.opened)),
         ),
         _line(
@@ -156,7 +156,7 @@ def figures_table(trained: Scored, withheld: Scored, untrained: Scored) -> list[
     ):
         constant = best_constant_drawing(trained.pairs, attributes) if attributes else ""
         beside = [chance, constant, *(_mean(hits[name]) for hits in (raw, mixed, strange))]
-        lines.append(_line(f"drawn: {name}", share(figures[name]), *beside))
+        lines.append(_line(f"drawn: {name}", wilson_share(figures[name]), *beside))
     by_kind: dict[str, list[bool]] = defaultdict(list)
     for one in trained.answers:
         by_kind[one.kind].append(one.is_right)

@@ -127,7 +127,7 @@ def rebuilt(run: SmallRun) -> dict[str, Any]:
     from PIL import Image
 
     from vargpt_eval.world import seen_scene
-    from vargpt_eval.world.summary import share
+    from vargpt_eval.world.summary import wilson_share
     from vargpt_model.image_tokenizer_folder import open_image_tokenizer
     from vargpt_model.preprocessing import pixels
     from vargpt_schema.world import index_of, scene_at, scene_difference
@@ -145,7 +145,7 @@ def rebuilt(run: SmallRun) -> dict[str, Any]:
             for path, picture in zip(paths[start : start + 50], levels, strict=True):
                 scene = scene_at(index_of(f"world-{path.stem}"))
                 hits.append(not scene_difference(scene, seen_scene(picture)))
-        found[split] = share(hits)
+        found[split] = wilson_share(hits)
     return found
 
 

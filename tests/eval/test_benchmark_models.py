@@ -1,6 +1,7 @@
 """Real models answer: a tiny LLaVA and a tiny VARGPT, through the code that loads the large."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -129,6 +130,22 @@ def test_a_folder_that_holds_no_such_model_is_refused(content, expected, tmp_pat
         (folder / "config.json").write_text(content)
     with pytest.raises(UserError, match=expected):
         run_benchmarks(folder, ["gqa"], tmp_path / "data", tmp_path / "run")
+
+
+def test_a_llava_that_lacks_a_weight_is_refused_instead_of_drawn_at_random(llava, tmp_path):
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    from vargpt_eval.answering.opening import open_answerer
+
+    folder = tmp_path / "llava"
+    shutil.copytree(llava, folder)
+    tensors = load_file(folder / "model.safetensors")
+    name = next(name for name in sorted(tensors) if "projector" in name)
+    del tensors[name]
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match=r"1 weight of 'llava' missing, the first .*projector"):
+        open_answerer(folder, dtype=None, device=torch.device("cpu"))
 
 
 def command(*launcher: str, model: Path, data: Path, out: Path) -> list[str]:

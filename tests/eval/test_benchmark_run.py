@@ -157,8 +157,68 @@ def test_an_image_that_cannot_be_read_is_an_error_of_its_question(model):
 
 def test_nothing_but_errors_stops_the_run(model):
     gqa(model.parent / "data", 30)
-    with pytest.raises(UserError, match=r"the first 20 questions gave errors.*--retry-errors"):
+    with pytest.raises(UserError, match=r"no answer but 20 errors found.*--retry-errors"):
         run(model, "gqa", fake=FakeAnswerer(fails_on="What"))
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"question": None}, r"column 'question' not found"),
+        ({"answer": None}, r"column 'answer' not found"),
+        ({"answer": "perhaps"}, r"answer 'perhaps' is neither yes nor no"),
+    ],
+)
+def test_a_row_that_cannot_be_asked_or_scored_is_named_before_the_model_is_loaded(
+    change, expected, model
+):
+    from tests.eval.hub_layout import IMAGE, TEXT, image
+
+    row = {"question_id": "1", "question": "A cat?", "answer": "yes", "image": image()} | change
+    row = {name: value for name, value in row.items() if value is not None}
+    columns = {name: IMAGE if name == "image" else TEXT for name in row}
+    write(model.parent / "data/POPE/Full/random-00000-of-00001.parquet", [row], columns)
+    fake = FakeAnswerer()
+    with pytest.raises(UserError, match=rf"POPE, row 1 of pope_random: {expected}"):
+        run(model, "pope_random", fake=fake)
+    assert fake.asked == []
+
+
+def test_a_question_about_a_picture_is_not_asked_without_it(model):
+    from tests.eval.hub_layout import TEXT
+
+    rows = [{"question_id": "1", "question": "A cat?", "answer": "yes"}]
+    path = model.parent / "data/POPE/Full/random-00000-of-00001.parquet"
+    write(path, rows, dict.fromkeys(rows[0], TEXT))
+    fake = FakeAnswerer()
+    with pytest.raises(UserError, match=r"row 0 has no 'image', an image expected"):
+        run(model, "pope_random", fake=fake)
+    assert fake.asked == []
+
+
+def test_images_of_other_columns_are_refused(model):
+    from tests.eval.hub_layout import IMAGE, TEXT, image
+
+    gqa(model.parent / "data")
+    path = model.parent / "data/GQA/testdev_balanced_images/testdev-00000-of-00001.parquet"
+    write(path, [{"name": "n0", "image": image()}], {"name": TEXT, "image": IMAGE})
+    with pytest.raises(UserError, match=r"columns name, image found, `id` and `image` expected"):
+        run(model, "gqa")
+
+
+def test_a_file_that_is_damaged_inside_is_named(model):
+    gqa(model.parent / "data")
+    path = model.parent / "data/GQA/testdev_balanced_images/testdev-00000-of-00001.parquet"
+    data = bytearray(path.read_bytes())
+    data[4:60] = bytes(56)
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r"testdev-00000-of-00001\.parquet: not a readable"):
+        run(model, "gqa")
+
+
+def test_no_name_of_a_benchmark_is_refused(model):
+    with pytest.raises(UserError, match="--tasks: no name found"):
+        run_benchmarks(model, [], model.parent / "data", model.parent / "run")
 
 
 def test_another_model_in_the_same_folder_is_refused(model):
@@ -203,7 +263,9 @@ def test_items_that_are_there_twice_are_refused(model):
 
 
 def test_an_unknown_benchmark_is_refused_with_the_known_ones(model):
-    with pytest.raises(UserError, match="no benchmark of this name, of world_questions, mmbench"):
+    with pytest.raises(
+        UserError, match="no benchmark of this name, one of world_questions, mmbench"
+    ):
         run(model, "mnist")
 
 

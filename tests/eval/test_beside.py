@@ -1,15 +1,24 @@
 """Answers beside a baseline's: the page, the judge behind a real endpoint, what is refused."""
 
 import json
+import resource
+import signal
+import subprocess
+import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.eval.answered import write_jsonl
-from tests.eval.command import refusal, vargpt_eval
+from tests.eval.command import refusal, refusal_here, vargpt_eval
+from tests.eval.hub_layout import llava_bench
 from vargpt_eval.beside import Pair, Verdict, set_beside
 from vargpt_eval.judge import open_judge, read_verdict
 from vargpt_schema import ANSWERS, AnswerRecord, UserError
@@ -96,10 +105,12 @@ def test_a_verdict_is_two_numbers_on_the_first_line(text, expected):
 class Endpoint(BaseHTTPRequestHandler):
     """Says `9 3` to everything and remembers it."""
 
-    asked: list[dict[str, Any]] = []  # noqa: RUF012
+    asked: list[dict[str, Any]]
+    when_asked: Callable[[int], None]  # gets how many were asked
 
     def do_POST(self) -> None:
         self.asked.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+        type(self).when_asked(len(self.asked))
         message = {"role": "assistant", "content": "9 3\nbecause"}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         body = {"id": "1", "object": "chat.completion", "created": 0, "model": "m"}
@@ -114,29 +125,137 @@ class Endpoint(BaseHTTPRequestHandler):
         """No lines on stderr."""
 
 
-def test_an_endpoint_judges_and_neither_model_always_comes_first(runs, tmp_path):
-    server = HTTPServer(("127.0.0.1", 0), Endpoint)
+@contextmanager
+def endpoint(when_asked: Callable[[int], None] = lambda _: None) -> Iterator[tuple[str, list]]:
+    """Its URL, and what it was asked."""
+    asked: list[dict[str, Any]] = []
+    bound = type("Bound", (Endpoint,), {"asked": asked, "when_asked": staticmethod(when_asked)})
+    server = HTTPServer(("127.0.0.1", 0), bound)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        url = f"http://127.0.0.1:{server.server_port}/v1"
-        words = ("--judge", url, "--judge-model", "m", "--key-env", "NO_SUCH_KEY")
-        ran = vargpt_eval("beside", *runs, "--out", tmp_path / "out", *words)
+        yield f"http://127.0.0.1:{server.server_port}/v1", asked
     finally:
         server.shutdown()
         server.server_close()
+
+
+def judged_words(runs, out: Path, url: str) -> list[str]:
+    words = ["beside", *runs, "--out", out, "--judge", url, "--judge-model", "m"]
+    return [*map(str, words), "--key-env", "NO_SUCH_KEY"]
+
+
+def test_an_endpoint_judges_and_neither_model_always_comes_first(runs, tmp_path):
+    with endpoint() as (url, asked):
+        ran = vargpt_eval(*judged_words(runs, tmp_path / "out", url))
     assert ran.returncode == 0, ran.stderr
     assert "3 pairs, 3 judged" in ran.stdout
     held = json.loads((tmp_path / "out/beside.json").read_text())["pairs"]
     scores = {(pair["verdict"]["score"], pair["verdict"]["baseline_score"]) for pair in held}
     assert scores == {(9, 3), (3, 9)}
-    content = Endpoint.asked[0]["messages"][1]["content"]
-    assert "[Description]\nA red thing." in content
-    assert Endpoint.asked[0]["temperature"] == 0
+    assert "[Description]\nA red thing." in asked[0]["messages"][1]["content"]
+    assert asked[0]["temperature"] == 0
+
+
+def test_ctrl_c_keeps_the_verdicts_and_prints_the_command_that_continues(runs, tmp_path):
+    process: list[subprocess.Popen[str]] = []
+
+    def interrupt(num_asked: int) -> None:
+        if num_asked == 2:
+            process[0].send_signal(signal.SIGINT)
+
+    with endpoint(interrupt) as (url, asked):
+        words = judged_words(runs, tmp_path / "out", url)
+        process.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "vargpt_eval", *words],
+                stderr=subprocess.PIPE,
+                text=True,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            )
+        )
+        _, stderr = process[0].communicate(timeout=240)
+        assert process[0].returncode == 130, stderr
+        assert stderr.splitlines()[-1].startswith(
+            "interrupted; what is done is kept. Continue with: vargpt-eval beside "
+        )
+        held = (tmp_path / "out/.work/verdicts.jsonl").read_text().splitlines()
+        assert len(held) in (1, 2)  # the second, where its reply outran the signal
+        asked.clear()
+        ran = vargpt_eval(*words)
+    assert ran.returncode == 0, ran.stderr
+    assert len(asked) == 3 - len(held)
+
+
+def test_a_full_disk_keeps_whole_verdicts_and_says_of_which_file(runs, tmp_path):
+    out = tmp_path / "out"
+    with endpoint() as (url, asked):
+        words = judged_words(runs, out, url)
+        whole = vargpt_eval(*judged_words(runs, tmp_path / "whole", url))
+        assert whole.returncode == 0, whole.stderr
+        size = (tmp_path / "whole/.work/verdicts.jsonl").stat().st_size
+        limit = size - 40  # within the third verdict
+        ran = subprocess.run(
+            [sys.executable, "-m", "vargpt_eval", *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        )
+        assert ran.returncode == 2, ran.stderr
+        assert f"error: {out}/.work/verdicts.jsonl: File too large" in ran.stderr
+        assert (out / ".work/verdicts.jsonl").stat().st_size == limit
+        asked.clear()
+        ran = vargpt_eval(*words)
+    assert ran.returncode == 0, ran.stderr
+    assert len(asked) == 1
+    assert "3 pairs, 3 judged" in ran.stdout
+
+
+def test_a_line_that_is_no_verdict_is_named(runs, tmp_path):
+    kept = tmp_path / "out/.work/verdicts.jsonl"
+    kept.parent.mkdir(parents=True)
+    kept.write_text('{"pair": "x"}\n')
+    with pytest.raises(UserError, match=r"verdicts\.jsonl, line 1: no verdict found"):
+        set_beside(runs[0], runs[1], tmp_path / "out")
+
+
+def test_pictures_stand_in_the_page_where_the_data_is_at_hand(runs, tmp_path):
+    llava_bench(tmp_path / "data")
+    named = set_beside(runs[0], runs[1], tmp_path / "named").page.read_text("utf-8")
+    shown = set_beside(runs[0], runs[1], tmp_path / "shown", data=tmp_path / "data")
+    page = shown.page.read_text("utf-8")
+    assert (named.count("<img"), page.count("<img")) == (0, 3)
+    assert page.count('<img src="data:image/png;base64,') == 3
+    assert page.count('loading="lazy"') == 3
+    assert "img-src data:;" in page
+    assert "script-src" not in page
+
+
+def test_a_picture_that_cannot_be_read_is_said_so_in_the_page(runs, tmp_path):
+    llava_bench(tmp_path / "data")
+    path = tmp_path / "data/llava-bench-in-the-wild/data/train-00000-of-00001.parquet"
+    table = pq.read_table(path)
+    rows = table.to_pylist()
+    rows[1]["image"] = {"bytes": b"no picture", "path": "1.png"}
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
+    done = set_beside(runs[0], runs[1], tmp_path / "out", data=tmp_path / "data")
+    page = done.page.read_text("utf-8")
+    assert page.count("<img") == 2
+    assert page.count("(picture cannot be read)") == 1
+
+
+def test_data_without_the_benchmark_is_refused_with_the_command_that_gets_it(runs, tmp_path):
+    words = ("--out", tmp_path / "out", "--data", tmp_path)
+    found = refusal_here("beside", *runs, *words)
+    assert "hf download lmms-lab-encoder/llava-bench-in-the-wild" in found
 
 
 def test_a_key_goes_to_no_open_line_and_is_asked_for(monkeypatch):
     with pytest.raises(UserError, match="neither https nor this machine"):
         open_judge("http://judge.example/v1", "m", "SOME_KEY")
+    with pytest.raises(UserError, match="neither https nor this machine"):
+        open_judge("http://[::1", "m", "SOME_KEY")
     monkeypatch.delenv("SOME_KEY", raising=False)
     with pytest.raises(UserError, match="SOME_KEY is not set"):
         open_judge("https://judge.example/v1", "m", "SOME_KEY")
@@ -152,5 +271,10 @@ def test_runs_without_answers_or_a_judges_model_are_refused(runs, tmp_path):
     assert "stored answers expected" in refusal(
         "beside", tmp_path, runs[1], "--out", tmp_path / "out"
     )
+    words = ("--judge-model", "m")
+    assert "no --judge found" in refusal_here("beside", *runs, "--out", tmp_path / "out", *words)
+    words = ("--task", "../llava_bench")
+    found = refusal_here("beside", *runs, "--out", tmp_path / "out", *words)
+    assert "--task ../llava_bench: no benchmark of this name" in found
     words = ("--judge", "http://127.0.0.1:1/v1")
     assert "no --judge-model found" in refusal("beside", *runs, "--out", tmp_path / "out", *words)

@@ -22,7 +22,7 @@ def test_an_empty_folder_names_the_command_for_every_benchmark(tmp_path):
 
 def test_rows_are_counted_against_the_whole_split(tmp_path):
     held = found(all_benchmarks(tmp_path))
-    assert held["pope_adv"].found == "6 rows in 1 files; 3,000 expected"
+    assert held["pope_adv"].found == "6 rows in 1 file; 3,000 expected"
     assert not held["pope_adv"].is_good
 
 
@@ -43,7 +43,7 @@ def test_a_damaged_file_is_said_to_be_unreadable(tmp_path):
 
 def test_drawn_scenes_are_there(tmp_path):
     held = found(drawn_world(tmp_path, [2_000_000]))
-    assert held["world_questions"].found == "1 pictures"
+    assert held["world_questions"].found == "1 picture"
     assert held["world_questions"].is_good
 
 

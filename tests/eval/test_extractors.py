@@ -50,8 +50,8 @@ def test_inception_has_the_tensors_of_the_published_file():
 
 
 def test_features_do_not_depend_on_the_batch(inception):
-    together = inception.see(images(3))
-    alone = inception.see(images(3)[1:2])
+    together = inception.extract(images(3))
+    alone = inception.extract(images(3)[1:2])
     assert together["pool_3"].shape == (3, 2048)
     assert together["logits"].shape == (3, 1008)
     np.testing.assert_allclose(together["pool_3"][1], alone["pool_3"][0], rtol=1e-4, atol=1e-5)
@@ -107,7 +107,7 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path):
 def test_the_random_extractor_is_its_seed():
     from vargpt_eval.extracting.random_features import RandomExtractor
 
-    first, again, other = (RandomExtractor(seed).see(images(2)) for seed in (0, 0, 1))
+    first, again, other = (RandomExtractor(seed).extract(images(2)) for seed in (0, 0, 1))
     assert first["pool_3"].tobytes() == again["pool_3"].tobytes()
     assert not np.allclose(first["pool_3"], other["pool_3"])
     assert RandomExtractor(1).name == "random-1"
@@ -155,7 +155,7 @@ def test_dinov2_gives_its_class_token(tmp_path):
     from vargpt_eval.extracting.dinov2 import open_dinov2
 
     extractor = open_dinov2(save_tiny_dinov2(tmp_path / "dinov2"), torch.device("cpu"))
-    assert extractor.see(images(2))["class_token"].shape == (2, 16)
+    assert extractor.extract(images(2))["class_token"].shape == (2, 16)
 
 
 @pytest.mark.parametrize("kind", ["clip", "dinov2"])
@@ -165,5 +165,29 @@ def test_a_folder_without_the_model_is_refused(kind, tmp_path):
     from vargpt_eval.extracting.clip import open_clip
     from vargpt_eval.extracting.dinov2 import open_dinov2
 
-    with pytest.raises(UserError, match=r"cannot be loaded.*hf download"):
+    with pytest.raises(UserError, match=r"no config\.json found.*hf download"):
         {"clip": open_clip, "dinov2": open_dinov2}[kind](tmp_path, torch.device("cpu"))
+
+
+def test_the_folder_of_another_model_is_refused_instead_of_drawn_at_random(tmp_path):
+    import torch
+
+    from vargpt_eval.extracting.clip import open_clip
+
+    folder = save_tiny_dinov2(tmp_path / "dinov2")
+    with pytest.raises(UserError, match=r"dinov2 found, the folder of a CLIP model expected"):
+        open_clip(folder, torch.device("cpu"))
+
+
+def test_a_model_that_lacks_a_weight_is_refused_instead_of_drawn_at_random(tmp_path):
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    from vargpt_eval.extracting.dinov2 import open_dinov2
+
+    file = save_tiny_dinov2(tmp_path / "dinov2") / "model.safetensors"
+    tensors = load_file(file)
+    del tensors["layernorm.weight"]
+    save_file(tensors, file, metadata={"format": "pt"})
+    with pytest.raises(UserError, match=r"1 of its weights missing, the first layernorm\.weight"):
+        open_dinov2(file.parent, torch.device("cpu"))

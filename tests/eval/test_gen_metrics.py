@@ -13,9 +13,9 @@ from PIL import Image
 
 from tests.eval.drawn_images import generations, image_folder, picture, png, prompts
 from tests.eval.tiny_networks import save_random_inception, save_tiny_clip, save_tiny_dinov2
+from vargpt_eval.extracting.extraction import FeatureExtraction, Networks, extract_features
 from vargpt_eval.extracting.gen_metrics import GenMetricsConfig, measure_drawn
 from vargpt_eval.extracting.random_features import RandomExtractor
-from vargpt_eval.extracting.seeing import Gathering, Networks, see_images
 from vargpt_eval.generation.image_sources import open_images
 from vargpt_eval.generation.statistics_file import write_statistics
 from vargpt_eval.run_folder import RunFolder
@@ -96,7 +96,7 @@ def test_images_equal_to_the_real_ones_are_at_no_distance(real, tmp_path):
 
 def test_statistics_made_of_images_serve_as_a_reference(real, tmp_path):
     networks = Networks(extractors=[RandomExtractor()])
-    seen = see_images(open_images(real), networks, tmp_path / "work", quiet)
+    seen = extract_features(open_images(real), networks, tmp_path / "work", quiet)
     file = write_statistics(tmp_path / "ref.npz", seen.folder.statistics("pool_3", "random-0"))
     drawn = image_folder(tmp_path / "drawn", 13)
     of_file = measured(drawn, tmp_path / "a", ref=file)
@@ -109,7 +109,7 @@ def test_statistics_made_of_images_serve_as_a_reference(real, tmp_path):
 
 def test_a_reference_of_another_extractor_is_refused(real, tmp_path):
     networks = Networks(extractors=[RandomExtractor(1)])
-    seen = see_images(open_images(real), networks, tmp_path / "work", quiet)
+    seen = extract_features(open_images(real), networks, tmp_path / "work", quiet)
     file = write_statistics(tmp_path / "ref.npz", seen.folder.statistics("pool_3", "random-1"))
     with pytest.raises(UserError, match="extractor 'random-1' found, 'random-0' as the images"):
         measured(image_folder(tmp_path / "drawn", 3), tmp_path / "run", ref=file)
@@ -117,7 +117,7 @@ def test_a_reference_of_another_extractor_is_refused(real, tmp_path):
 
 def test_a_reference_that_names_no_extractor_is_not_the_random_ones(tmp_path):
     np.savez(tmp_path / "VIRTUAL.npz", mu=np.zeros(256), sigma=np.eye(256))
-    with pytest.raises(UserError, match="no extractor named"):
+    with pytest.raises(UserError, match="no name of an extractor found"):
         measured(
             image_folder(tmp_path / "drawn", 3), tmp_path / "run", ref=tmp_path / "VIRTUAL.npz"
         )
@@ -229,21 +229,21 @@ def test_changed_images_are_seen_anew(real, tmp_path):
 
 def test_images_are_scored_while_a_model_draws_without_files(tmp_path):
     networks = Networks(extractors=[RandomExtractor()])
-    gathering = Gathering(tmp_path / "work", networks)
+    extraction = FeatureExtraction(tmp_path / "work", networks)
     for start in (0, 4):
-        gathering.add(np.stack([np.asarray(picture(start + place)) for place in range(4)]))
-    seen = see_images(
+        extraction.add(np.stack([np.asarray(picture(start + place)) for place in range(4)]))
+    seen = extract_features(
         open_images(image_folder(tmp_path / "files", 8)), networks, tmp_path / "other", quiet
     )
-    ours, theirs = (one.features("pool_3") for one in (gathering.folder, seen.folder))
+    ours, theirs = (one.features("pool_3") for one in (extraction.folder, seen.folder))
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
-    assert gathering.pixels_sha256 == seen.pixels_sha256
+    assert extraction.pixels_sha256 == seen.pixels_sha256
 
 
 def test_fewer_images_than_prompts_are_refused_or_counted(real, tmp_path):
     drawn = generations(tmp_path / "drawn", 5)
     asked = prompts(tmp_path / "prompts.parquet", 7)
-    with pytest.raises(UserError, match="2 of 7 prompts have no image, the first '0005'"):
+    with pytest.raises(UserError, match="2 of 7 prompts without an image, the first '0005'"):
         measured(drawn, tmp_path / "run", ref=real, prompts=asked)
     found = measured(drawn, tmp_path / "run", ref=real, prompts=asked, allow_missing=True)
     assert (found["num_missing"], found["n_error"]) == (2, 2)
@@ -333,7 +333,7 @@ def test_no_image_at_all_is_an_error_and_never_a_score(real, tmp_path):
     drawn = tmp_path / "drawn"
     drawn.mkdir()
     (drawn / "a.png").write_bytes(b"no picture")
-    with pytest.raises(UserError, match="0 of 1 images can be read"):
+    with pytest.raises(UserError, match="drawn: 0 of 1 image decoded"):
         measured(drawn, tmp_path / "run", ref=real)
     assert not (tmp_path / "run" / "summary.json").exists()
 
@@ -345,12 +345,12 @@ def test_nothing_to_compare_with_is_refused(tmp_path):
 
 def test_features_that_are_nan_are_refused(tmp_path):
     class Broken(RandomExtractor):
-        def see(self, images):
+        def extract(self, images):
             return {"pool_3": np.full((len(images), 256), np.nan, np.float32)}
 
-    gathering = Gathering(tmp_path / "work", Networks(extractors=[Broken()]))
-    with pytest.raises(UserError, match="hold NaN or infinity"):
-        gathering.add(np.zeros((2, 8, 8, 3), np.uint8))
+    extraction = FeatureExtraction(tmp_path / "work", Networks(extractors=[Broken()]))
+    with pytest.raises(UserError, match="NaN or infinity found in the features of 2 images"):
+        extraction.add(np.zeros((2, 8, 8, 3), np.uint8))
 
 
 def test_examples_of_the_dialogue_are_kept_for_the_report(real, tmp_path):

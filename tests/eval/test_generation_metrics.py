@@ -54,11 +54,14 @@ def test_inception_score_of_sure_and_even_classes_is_their_number():
     ("metric", "fault"),
     [
         (lambda: kernel_distance(CLOUD, CLOUD), "60 images found, at least 1,000 expected"),
-        (lambda: precision_recall(CLOUD[:3], CLOUD), "3 images found, more than 3 expected"),
+        (lambda: precision_recall(CLOUD[:3], CLOUD), "3 drawn images found, more than 3 expected"),
         (lambda: inception_score(CLOUD[:9]), "9 images found, at least 10 expected"),
         (lambda: clip_scores(np.zeros(0)), "at least one expected"),
         (lambda: clip_scores(np.array([0.2, np.nan])), "1 of 2 cosines are NaN"),
-        (lambda: inception_score(with_nan(CLOUD)), "NaN or infinity, first those of image 1"),
+        (
+            lambda: inception_score(with_nan(CLOUD)),
+            "NaN or infinity found in the features of 1 image, first of image 1 ",
+        ),
         (lambda: precision_recall(CLOUD, with_nan(CLOUD)), "NaN or infinity"),
         (
             lambda: kernel_distance(with_nan(CLOUD), CLOUD, subset_size=10),

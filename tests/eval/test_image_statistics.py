@@ -62,7 +62,7 @@ def test_statistics_of_images_are_those_of_their_features(images, whole):
     from vargpt_eval.extracting.random_features import RandomExtractor
 
     pixels = np.stack([np.asarray(Image.open(file)) for file in sorted(images.iterdir())])
-    features = RandomExtractor().see(pixels)["pool_3"].astype(np.float64)
+    features = RandomExtractor().extract(pixels)["pool_3"].astype(np.float64)
     found = statistics(whole)
     assert (found.num_images, found.extractor) == (23, "random-0")
     np.testing.assert_allclose(found.mean, features.mean(axis=0), rtol=1e-5, atol=1e-7)
@@ -98,7 +98,7 @@ def test_an_image_that_cannot_be_decoded_is_said_and_left_out(images, tmp_path):
     shutil.copytree(images, folder)
     (folder / "0003.png").write_bytes(b"no picture")
     ran = made(folder, "--out", tmp_path / "ref.npz")
-    assert "1 images cannot be decoded, the first 0003.png" in ran.stderr
+    assert "1 image not decoded, the first 0003.png" in ran.stderr
     assert statistics(tmp_path / "ref.npz").num_images == 22
 
 
@@ -145,7 +145,7 @@ def test_a_part_that_is_none_is_refused(shard, images, tmp_path):
 
 def test_more_parts_than_images_are_refused(images, tmp_path):
     words = (images, "--shard", "0/50", "--out", tmp_path / "ref.npz")
-    assert "no image left for part 0 of 50, 23 images" in refusal(*words)
+    assert "23 images found, none for part 0 of 50" in refusal(*words)
 
 
 def test_sources_of_several_kinds_are_refused(images, whole, tmp_path):

@@ -210,8 +210,11 @@ def test_generation_figures_enter_table_4(tmp_path):
         "fid": {"value": 13.5, "ci95": None, "unit": "points"},
         "clip_score": {"value": 26.1, "ci95": [26.0, 26.2], "unit": "points"},
     }
-    summary = {**json.loads(path.read_text()), "gen_metrics": {"n": 50_000, "metrics": metrics}}
-    path.write_text(json.dumps(summary))
+    absent = ("stamp", "extractor", "clip", "reference", "real_pixels_sha256", "image_size_px")
+    counts = ("n_error", "n_truncated", "n_fallback")
+    drawn = {**dict.fromkeys(absent), **dict.fromkeys(counts, 0), "is_subset": False}
+    drawn |= {"n": 50_000, "metrics": metrics}
+    path.write_text(json.dumps({**json.loads(path.read_text()), "gen_metrics": drawn}))
     (table,) = (one for one in report_tables(read_runs([run])) if one.number == 4)
     assert [cell.value for cell in table.rows[-1].cells] == [13.5, 26.1]
     assert [(one.delta, one.is_within_noise) for one in table.differences] == [

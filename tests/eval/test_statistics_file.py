@@ -46,7 +46,7 @@ def test_the_evaluators_file_needs_its_extractor_named(tmp_path):
         mu_s=np.zeros(3),
         sigma_s=np.eye(3),
     )
-    with pytest.raises(UserError, match="no extractor named in the file"):
+    with pytest.raises(UserError, match="no name of an extractor found"):
         read_statistics(path)
     found = read_statistics(path, "inception-2015-12-05").statistics
     assert (found.extractor, found.num_images) == ("inception-2015-12-05", None)
@@ -108,7 +108,7 @@ def test_features_with_nan_make_no_statistics(tmp_path):
     np.save(tmp_path / "a.npy", values)
     out = tmp_path / "ref.npz"
     line = refusal("stats", "make", tmp_path / "a.npy", "--extractor", "x", "--out", out)
-    assert "NaN or infinity, first those of image 4 " in line
+    assert "a.npy: NaN or infinity found in the features of 1 image, first of image 4 " in line
     assert not out.exists()
 
 

@@ -33,8 +33,8 @@ print(json.dumps({name: float(value) for name, value in metrics.items()}))
 def test_metrics_equal_torch_fidelitys_on_the_same_weights(tmp_path):
     import torch
 
+    from vargpt_eval.extracting.extraction import Networks, extract_features
     from vargpt_eval.extracting.inception_extractor import open_inception
-    from vargpt_eval.extracting.seeing import Networks, see_images
     from vargpt_eval.generation.frechet import frechet_distance
     from vargpt_eval.generation.image_sources import open_images
     from vargpt_eval.generation.inception_score import inception_score
@@ -62,7 +62,7 @@ def test_metrics_equal_torch_fidelitys_on_the_same_weights(tmp_path):
     extractor = open_inception(weights, torch.device("cpu"), sha256=sha256)
     networks = Networks(extractors=[extractor])
     seen = {
-        folder.name: see_images(
+        folder.name: extract_features(
             open_images(folder), networks, tmp_path / "work" / folder.name, lambda *_: None
         ).folder
         for folder in (drawn, real)

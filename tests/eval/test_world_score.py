@@ -283,6 +283,32 @@ def test_prompts_and_generations_must_belong_together(drawn: Drawn):
         drawn.score()
 
 
+def test_a_table_that_was_moved_without_its_pictures_is_no_score_of_nothing(drawn: Drawn):
+    drawn.add_image(ONE_FULL, "images/gone.png").add_image(TWO_FULL, "images/gone-too.png")
+    with pytest.raises(UserError, match="none of 2 pictures found, the first"):
+        drawn.score()
+
+
+def test_a_table_without_a_generation_is_no_score_of_nothing(drawn: Drawn):
+    drawn.prompts = [prompt_for(ONE_FULL)]
+    with pytest.raises(UserError, match="no generation found"):
+        drawn.score()
+
+
+def test_a_generation_that_is_there_twice_is_refused(drawn: Drawn):
+    drawn.add(ONE_FULL, scene_at(ONE_FULL))
+    drawn.parts *= 2
+    with pytest.raises(UserError, match=f"part 0 of prompt 'p{ONE_FULL}', seed 0, found twice"):
+        drawn.score()
+
+
+def test_a_picture_with_transparency_is_read_and_shown_in_the_report(drawn: Drawn):
+    draw(scene_at(ONE_FULL), 64).convert("RGBA").save(drawn.folder / "a.png")
+    drawn.add_image(ONE_FULL, "a.png")
+    assert drawn.score().num_right == 1
+    assert "data:image/png" in (drawn.folder / "run/drawn/world.json").read_text()
+
+
 def run_cli(*words: str, blocked: str = "") -> subprocess.CompletedProcess[str]:
     program = f"import sys; {blocked}from vargpt_eval.cli import main; main()"
     return subprocess.run(

@@ -137,7 +137,7 @@ def test_damaged_shards_of_codes_are_refused_by_name(opened, world, tmp_path):
         ("draws", "nowhere", None, {}, "no such folder found, the folder that holds the images"),
         ("draws", None, "codes", {"view": "centre"}, "views random, whole found, view=centre was"),
         ("draws", None, "codes", {"max_positions": 20}, "24 rows found, none fits 20 positions"),
-        ("images", None, "codes", {}, "no Parquet file found, a `instruct` table was expected"),
+        ("images", None, "codes", {}, "no Parquet file found, a table `instruct` was expected"),
         ("codes", None, "codes", {}, "table 'image_codes' found, 'instruct' expected"),
     ],
 )

@@ -11,6 +11,7 @@ from vargpt_eval.scoring.task import Task
 from vargpt_schema import ANSWERS, UserError
 from vargpt_schema.compute import pc
 
+_PARQUET_START = b"PAR1"
 _JOINED_COLUMNS = [
     *("task", "sample_id", "prompt", "raw_response", "finish_reason", "error"),
     *("model_sha256", "generation_config_sha256"),
@@ -18,6 +19,8 @@ _JOINED_COLUMNS = [
 
 
 class StoredAnswers(NamedTuple):
+    """Answers of one model to one benchmark, each with its item."""
+
     answers: list[Answered]
     num_items: int  # items that the answers were looked up among
     model_sha256: str | None  # None where the file does not say
@@ -25,6 +28,8 @@ class StoredAnswers(NamedTuple):
 
 
 class NumberedRow(NamedTuple):
+    """A JSON object and the number of its line, from 1."""
+
     line: int
     row: dict[str, Any]
 
@@ -43,7 +48,7 @@ def read_answers(path: Path, task: Task, items: Path | None = None) -> StoredAns
     if path.suffix == ".jsonl" and items is None:
         stored = _from_jsonl(path, task)
     else:
-        stored = _from_table(path, task, items or _items_beside(path, task))
+        stored = _from_table(path, task, items)
     if not stored.answers:
         raise UserError(
             f"{path}: no answer to {task.name} found, at least one expected. "
@@ -59,8 +64,6 @@ def items_path(path: Path, task: Task) -> Path:
 
 def _items_beside(path: Path, task: Task) -> Path:
     found = items_path(path, task)
-    if not path.exists():
-        raise UserError(f"{path}: not found, a file or folder of answers expected. Check the path.")
     if not found.is_file():
         raise UserError(
             f"{found}: not found, the items of {task.name} expected beside the answers (JSON "
@@ -98,7 +101,19 @@ def _answered(path: Path, numbered: NumberedRow, item: BenchmarkItem) -> Answere
     )
 
 
-def _from_table(path: Path, task: Task, items: Path) -> StoredAnswers:
+def _from_table(path: Path, task: Task, items: Path | None) -> StoredAnswers:
+    if not path.exists():
+        raise UserError(f"{path}: not found, a file or folder of answers expected. Check the path.")
+    if path.suffix == ".jsonl":
+        raise UserError(
+            f"{path}: items and answers together found, a table `answers` expected beside --items. "
+            "Leave --items out, or give the table."
+        )
+    if path.is_file() and path.suffix != ".parquet" and not _is_parquet(path):
+        raise UserError(
+            f"{path}: no Parquet file found, a table `answers` expected, or items and answers "
+            "together in a file whose name ends in .jsonl. Write the answers as one of both."
+        )
     table = ANSWERS.read(path, _JOINED_COLUMNS)
     tasks = pc.unique(table.column("task")).to_pylist()
     table = table.filter(pc.equal(table.column("task"), task.name))
@@ -108,6 +123,7 @@ def _from_table(path: Path, task: Task, items: Path) -> StoredAnswers:
             "expected. "
             "Give --task the name of one that is there."
         )
+    items = items or _items_beside(path, task)
     by_id = {item.sample_id: item for item in _items(items, list(json_lines(items)), task)}
     answers = []
     seen: set[str] = set()
@@ -140,6 +156,11 @@ def _from_table(path: Path, task: Task, items: Path) -> StoredAnswers:
     )
 
 
+def _is_parquet(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_PARQUET_START)) == _PARQUET_START
+
+
 def _items(path: Path, rows: Sequence[NumberedRow], task: Task) -> list[BenchmarkItem]:
     try:
         ids = task.ids([numbered.row for numbered in rows])
@@ -152,19 +173,12 @@ def _items(path: Path, rows: Sequence[NumberedRow], task: Task) -> list[Benchmar
     seen: set[str] = set()
     for (line, row), sample_id in zip(rows, ids, strict=True):
         try:
-            item = task.item(row, sample_id)
-        except KeyError as error:
-            fault = f"column {error} not found"
-        except (AttributeError, SyntaxError, TypeError, ValueError) as error:
-            fault = f"{error}"
-        else:
-            fault = None if all(isinstance(one, str) for one in item.targets) else "no text answer"
-            items.append(item)
-        if fault is not None:
+            items.append(task.item_of(row, sample_id))
+        except ValueError as error:
             raise UserError(
-                f"{path}, line {line}: {fault}, a row of {task.name} as on the hub expected. "
+                f"{path}, line {line}: {error}, a row of {task.name} as on the hub expected. "
                 "Check --task, or write the file again."
-            )
+            ) from error
         if sample_id in seen:
             raise _twice(path, sample_id)
         seen.add(sample_id)

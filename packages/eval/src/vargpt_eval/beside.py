@@ -4,19 +4,28 @@ The paper's Tables 6 to 11 set VARGPT's answers to LLaVA-Bench beside a baseline
 """
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from vargpt_eval.answers_file import json_lines
+from vargpt_eval.benchmark.journal import drop_torn_line
+from vargpt_eval.benchmark.manifest import benchmark_named
+from vargpt_eval.benchmark.rows import read_asked, read_items
 from vargpt_eval.report.rendering import rendered
+from vargpt_eval.report.thumbnail import thumbnail
 from vargpt_eval.run_folder import write_json, write_text
-from vargpt_schema import ANSWERS, AnswerRecord, UserError
+from vargpt_schema import ANSWERS, AnswerRecord
+from vargpt_schema.errors import UserError, writing_to
 
 HTML, JSON = "beside.html", "beside.json"
+_MAX_SIDE_PX = 320  # of a picture in the page
 
 
 class Pair(NamedTuple):
+    """One question with both answers to it."""
+
     sample_id: str
     prompt: str
     image: str
@@ -28,6 +37,8 @@ class Pair(NamedTuple):
 
 
 class Verdict(NamedTuple):
+    """What a judge says of a pair."""
+
     score: float  # 1 to 10
     baseline_score: float
     reason: str
@@ -37,18 +48,29 @@ Judge = Callable[[Pair], Verdict | None]  # None: no verdict could be read
 
 
 class Beside(NamedTuple):
+    """What was written."""
+
     num_pairs: int
     num_judged: int
     page: Path
 
 
 def set_beside(
-    run: Path, baseline: Path, out: Path, *, task: str = "llava_bench", judge: Judge | None = None
+    run: Path,
+    baseline: Path,
+    out: Path,
+    *,
+    task: str = "llava_bench",
+    data: Path | None = None,
+    judge: Judge | None = None,
 ) -> Beside:
     """Write OUT/beside.html and .json. Verdicts are kept: run again only what lacks one is judged.
 
-    UserError for runs without answers, of one and the same model, or without a shared question.
+    `data` holds the downloaded benchmark, whose pictures then stand in the page; without it they
+    are named. UserError for an unknown task, runs without answers, of one and the same model, or
+    without a shared question, and for data that lacks the benchmark.
     """
+    benchmark_named(task, "--task")
     ours, theirs = _answers(run, task), _answers(baseline, task)
     if {one.model_sha256 for one in ours.values()} == {one.model_sha256 for one in theirs.values()}:
         raise UserError(
@@ -63,13 +85,17 @@ def set_beside(
             f"Run {task} with both models."
         )
     pairs = [_pair(ours[one], theirs[one], items.get(one, {})) for one in shared]
+    pictures = {} if data is None else _pictures(task, data, shared)
     verdicts = _verdicts(out, pairs, judge)
     content = {
         "task": task,
         "run": run.resolve().name,
         "baseline": baseline.resolve().name,
-        "rows": [(pair, verdicts.get(pair.sample_id)) for pair in pairs],
+        "rows": [
+            (pair, pictures.get(pair.sample_id, []), verdicts.get(pair.sample_id)) for pair in pairs
+        ],
         "mean": _means(verdicts),
+        "num_judged": len(verdicts),
     }
     write_text(out / HTML, rendered("beside.html.jinja", content))
     write_json(out / JSON, _as_json(content, pairs, verdicts))
@@ -84,6 +110,20 @@ def _answers(run: Path, task: str) -> dict[str, AnswerRecord]:
             f"{task} --out {run}`."
         )
     return {one.sample_id: one for one in ANSWERS.records(path)}
+
+
+def _pictures(task: str, data: Path, sample_ids: Collection[str]) -> dict[str, list[str | None]]:
+    """Sample id to its pictures as data URIs; None for one that cannot be decoded."""
+    benchmark = benchmark_named(task, "--task")
+    wanted = set(sample_ids)
+    ids = benchmark.ids(read_items(benchmark, data))
+    positions = {position: id_ for position, id_ in enumerate(ids) if id_ in wanted}
+    return {
+        positions[row.position]: [
+            thumbnail(image.data, image.name, _MAX_SIDE_PX) for image in row.images
+        ]
+        for row in read_asked(benchmark, data, positions)
+    }
 
 
 def _items(run: Path, task: str) -> dict[str, dict[str, Any]]:
@@ -113,13 +153,20 @@ def _verdicts(out: Path, pairs: list[Pair], judge: Judge | None) -> dict[str, Ve
     found: dict[str, Verdict] = {}
     keys = {json.dumps([*pair]): pair for pair in pairs}
     if kept.exists():
-        for numbered in json_lines(kept):
-            if numbered.row["pair"] in keys:
-                sample_id = keys[numbered.row["pair"]].sample_id
-                found[sample_id] = Verdict(*numbered.row["verdict"])
+        drop_torn_line(kept)
+        for line, row in json_lines(kept):
+            try:
+                pair, verdict = row["pair"], Verdict(*row["verdict"])
+            except (KeyError, TypeError) as error:
+                raise UserError(
+                    f"{kept}, line {line}: no verdict found ({error}), one of this command "
+                    "expected. Take the line out to have the pair judged again."
+                ) from error
+            if pair in keys:
+                found[keys[pair].sample_id] = verdict
     if judge is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        with kept.open("a", encoding="utf-8") as file:
+        with writing_to(kept), kept.open("a", encoding="utf-8") as file:
             for key, pair in keys.items():
                 if pair.sample_id in found:
                     continue
@@ -128,6 +175,7 @@ def _verdicts(out: Path, pairs: list[Pair], judge: Judge | None) -> dict[str, Ve
                     found[pair.sample_id] = verdict
                     file.write(json.dumps({"pair": key, "verdict": list(verdict)}) + "\n")
                     file.flush()
+                    os.fsync(file.fileno())
     return found
 
 
@@ -145,8 +193,7 @@ def _as_json(
     content: dict[str, Any], pairs: list[Pair], verdicts: dict[str, Verdict]
 ) -> dict[str, Any]:
     return {
-        **{name: content[name] for name in ("task", "run", "baseline", "mean")},
-        "num_judged": len(verdicts),
+        **{name: content[name] for name in ("task", "run", "baseline", "mean", "num_judged")},
         "pairs": [
             {
                 **pair._asdict(),

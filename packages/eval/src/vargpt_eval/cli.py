@@ -1,5 +1,6 @@
 """The `vargpt-eval` command. Heavy imports wait until a command runs, so `--help` stays quick."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +14,7 @@ from vargpt_eval.cli_gen_metrics import gen_metrics
 from vargpt_eval.cli_run import run
 from vargpt_eval.cli_stats import stats
 from vargpt_eval.config_file import ConfigFile
+from vargpt_eval.counted import counted
 from vargpt_eval.progress_lines import lines_on_stderr
 from vargpt_schema.errors import UserError, refused_path
 
@@ -22,10 +24,12 @@ if TYPE_CHECKING:
 _GEN = "--generations ./drawn --ref ./images --out ./run"
 _ABLATIONS = '--table 4 --row "full=./full" --row "w/o stage 3=./no-3" --out ./page'
 _RUN = "--model ./tiny --tasks world_questions --data ./images --out ./run"
+_INTERRUPTED = 130  # exit code that typer turns Ctrl-C into
 
 app = typer.Typer(
     help="Scores VARGPT models. Every command resumes when run again.",
     no_args_is_help=True,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
@@ -56,7 +60,7 @@ def world(
 
     score = score_world(generations, prompts, out, lines_on_stderr("world"))
     typer.echo(
-        f"{score.num_right:,} of {score.num_drawings:,} drawings right, "
+        f"{score.num_right:,} of {counted(score.num_drawings, 'drawing')} right, "
         f"{score.num_unreadable:,} unreadable, {score.num_missing:,} missing -> {score.summary}"
     )
 
@@ -94,7 +98,9 @@ def report(
     from vargpt_eval.report.page import make_report
 
     done = make_report(runs, out)
-    typer.echo(f"{done.num_runs:,} runs, {done.num_scores:,} scores -> {done.page}")
+    typer.echo(
+        f"{counted(done.num_runs, 'run')}, {counted(done.num_scores, 'score')} -> {done.page}"
+    )
 
 
 @app.command(epilog="Example: vargpt-eval compare ./baseline ./run --out ./differences.json")
@@ -116,7 +122,8 @@ def compare(
         typer.echo(f"{drawn.metric}: {values}{stamp}")
     num_apart = sum(one.is_within_noise is False for one in found.tasks)
     typer.echo(
-        f"{len(found.tasks):,} benchmarks compared, {num_apart:,} differ -> {out or 'stdout'}"
+        f"{counted(len(found.tasks), 'benchmark')} compared, {num_apart:,} differ "
+        f"-> {out or 'stdout'}"
     )
 
 
@@ -131,7 +138,7 @@ def _comparison_line(one: "TaskComparison") -> str:
     return (
         f"{one.task}: {one.metric} {scale * one.value_a:,.2f} -> {scale * one.value_b:,.2f}, "
         f"{scale * one.delta:+,.2f} ({interval}), swap p {one.swap_p:.3g}{mcnemar}; "
-        f"{one.num_shared:,} shared items"
+        f"{counted(one.num_shared, 'shared item')}"
     )
 
 
@@ -139,9 +146,14 @@ def main() -> None:
     """Run the command; a user's mistake is one line and exit code 2."""
     try:
         app()
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            words = shlex.join(["vargpt-eval", *sys.argv[1:]])
+            typer.echo(f"interrupted; what is done is kept. Continue with: {words}", err=True)
+        raise
     except (UserError, OSError) as error:
         refusal = refused_path(error) if isinstance(error, OSError) else error
         if refusal is None:
             raise
-        typer.echo(f"error: {refusal}", err=True)
+        typer.echo(f"error: {' '.join(str(refusal).split())}", err=True)
         sys.exit(2)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from vargpt_eval.config_file import ConfigFile
+from vargpt_eval.counted import counted
 from vargpt_schema import UserError
 
 
@@ -32,8 +33,9 @@ def ablations(
         rows.setdefault(name, []).append(folder)
     done = make_ablations(table, rows, out, notes=note or [])
     typer.echo(
-        f"{done.num_rows:,} rows, {done.num_seeds:,} seeds, {done.num_resolved:,} of "
-        f"{done.num_differences:,} differences resolved -> {done.page}"
+        f"{counted(done.num_rows, 'row')}, {counted(done.num_seeds, 'seed')}, "
+        f"{done.num_resolved:,} of {counted(done.num_differences, 'difference')} resolved "
+        f"-> {done.page}"
     )
 
 

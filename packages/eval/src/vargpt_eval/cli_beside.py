@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from vargpt_eval.config_file import ConfigFile
+from vargpt_eval.counted import counted
 from vargpt_eval.extras import needs_extra
 from vargpt_schema import UserError
 
@@ -15,6 +16,9 @@ def beside(
     baseline: Annotated[Path, typer.Argument(help="Run folder of the baseline.")],
     out: Annotated[Path, typer.Option(help="Folder for beside.html and beside.json.")],
     task: Annotated[str, typer.Option(help="Benchmark that both answered.")] = "llava_bench",
+    data: Annotated[
+        Path | None, typer.Option(help="Downloaded data sets, whose pictures the page then shows.")
+    ] = None,
     judge: Annotated[
         str | None, typer.Option(help="OpenAI-compatible URL of a judge.", show_default="none")
     ] = None,
@@ -26,6 +30,11 @@ def beside(
     from vargpt_eval.beside import set_beside
 
     asked = None
+    if judge is None and judge_model is not None:
+        raise UserError(
+            f"--judge-model {judge_model}: no --judge found, the URL of its endpoint expected. "
+            "Give one, or leave --judge-model out."
+        )
     if judge is not None:
         if judge_model is None:
             raise UserError(
@@ -36,5 +45,5 @@ def beside(
 
         asked = open_judge(judge, judge_model, key_env)
         typer.echo(f"judge: {judge_model} at {judge}", err=True)
-    done = set_beside(run, baseline, out, task=task, judge=asked)
-    typer.echo(f"{done.num_pairs:,} pairs, {done.num_judged:,} judged -> {done.page}")
+    done = set_beside(run, baseline, out, task=task, data=data, judge=asked)
+    typer.echo(f"{counted(done.num_pairs, 'pair')}, {done.num_judged:,} judged -> {done.page}")

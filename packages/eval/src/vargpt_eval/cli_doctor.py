@@ -27,13 +27,19 @@ def doctor(
             "doctor: neither --data nor --weights found, at least one expected. Name the folders "
             "that hold benchmarks and weights, or that shall."
         )
+    folders = [folder for folder in (data, weights) if folder is not None]
+    for folder in folders:
+        if folder.exists() and not folder.is_dir():
+            raise UserError(
+                f"{folder}: a file found, a folder of downloads expected. Name the folder that "
+                "holds them, or that shall."
+            )
     found = examine(data, weights, with_hashes=hashes)
     for one in found:
         typer.echo(f"{'ok     ' if one.is_good else 'MISSING'} {one.name:24} {one.found}")
         if one.next_step:
             typer.echo(f"        {one.next_step}")
     num_good = sum(one.is_good for one in found)
-    where = ", ".join(str(folder) for folder in (data, weights) if folder is not None)
-    typer.echo(f"{num_good:,} of {len(found):,} there -> {where}")
+    typer.echo(f"{num_good:,} of {len(found):,} there -> {', '.join(map(str, folders))}")
     if num_good < len(found):
         raise typer.Exit(1)

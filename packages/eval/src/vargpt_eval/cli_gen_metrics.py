@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from vargpt_eval.config_file import ConfigFile
+from vargpt_eval.counted import counted
 from vargpt_eval.extras import needs_extra
 from vargpt_eval.progress_lines import lines_on_stderr
 
@@ -66,6 +67,6 @@ def gen_metrics(
     for name, figure in figures["metrics"].items():
         typer.echo(f"{name}: {figure['value']:,.4f}{stamp}")
     typer.echo(
-        f"{figures['n']:,} images, {len(figures['undecodable']):,} undecodable, "
-        f"{figures['num_missing']:,} prompts without one -> {done.summary}"
+        f"{counted(figures['n'], 'image')}, {len(figures['undecodable']):,} undecodable, "
+        f"{counted(figures['num_missing'], 'prompt')} without one -> {done.summary}"
     )

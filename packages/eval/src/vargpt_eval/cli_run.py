@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from vargpt_eval.config_file import ConfigFile
+from vargpt_eval.counted import counted
 from vargpt_eval.extras import needs_extra
 
 
@@ -56,8 +57,9 @@ def run(
         else:
             left = f", {one.num_left:,} left to other processes" if one.num_left else ""
             typer.echo(
-                f"{one.benchmark.name}: {one.num_answers:,} answers, {one.num_errors:,} errors, "
-                f"{one.num_truncated:,} cut off{left} -> {out / 'answers'}"
+                f"{one.benchmark.name}: {counted(one.num_answers, 'answer')}, "
+                f"{counted(one.num_errors, 'error')}, {one.num_truncated:,} cut off{left} "
+                f"-> {out / 'answers'}"
             )
     num_answers = sum(one.num_answers for one in done)
-    typer.echo(f"{len(done):,} benchmarks, {num_answers:,} answers -> {out}")
+    typer.echo(f"{counted(len(done), 'benchmark')}, {counted(num_answers, 'answer')} -> {out}")

@@ -1,12 +1,14 @@
 """`vargpt-eval stats make|show`: reference statistics of image features."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vargpt_eval.config_file import ConfigFile
+from vargpt_eval.counted import counted
 from vargpt_eval.extras import needs_extra
 from vargpt_eval.progress_lines import lines_on_stderr
 from vargpt_schema.errors import UserError
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 stats = typer.Typer(help="Reference statistics of image features.", no_args_is_help=True)
 
+_WHOLE = "0/1"
 _IMAGES = "./val --inception ./weights/pt_inception-2015-12-05-6726825d.pth --centre-crop 256"
 
 
@@ -30,7 +33,8 @@ def make(
     ],
     out: Annotated[Path, typer.Option(help="File to write, ending in .npz.")],
     extractor: Annotated[
-        str | None, typer.Option(help="Of .npy files: names network, weights and resizing.")
+        str | None,
+        typer.Option(help="Of files that name none: network, weights and resizing."),
     ] = None,
     inception: Annotated[
         Path | None,
@@ -41,13 +45,13 @@ def make(
     ] = None,
     shard: Annotated[
         str, typer.Option(help="I/N: part I (from 0) of N of the images, to be joined later.")
-    ] = "0/1",
+    ] = _WHOLE,
     batch_size: Annotated[int, typer.Option(min=1, help="Images at once.")] = 32,
     config: ConfigFile = None,
 ) -> None:
     """Mean and covariance in float64 of images, of stored features, or of parts of both."""
     from vargpt_eval.generation.statistics_file import (
-        holds_statistics,
+        array_names,
         merged_statistics,
         statistics_of_files,
         write_statistics,
@@ -55,16 +59,24 @@ def make(
 
     work = out.with_name(f"{out.name}.work")
     lost: list[str] = []
+    of_images = {"--inception": inception, "--centre-crop": centre_crop}
+    if shard != _WHOLE:
+        of_images["--shard"] = shard
     if all(path.suffix == ".npy" for path in sources):
+        _expect_absent(of_images, sources[0], "features")
         if extractor is None:
             raise UserError(
                 f"{sources[0]}: features without the name of their extractor found, one expected. "
                 "Name it with --extractor."
             )
         statistics = statistics_of_files(sources, extractor)
-    elif all(path.suffix == ".npz" and holds_statistics(path) for path in sources):
-        statistics = merged_statistics(sources)
+    elif all(path.suffix == ".npz" for path in sources) and (
+        len(sources) > 1 or "mu" in array_names(sources[0])
+    ):
+        _expect_absent(of_images, sources[0], "statistics")
+        statistics = merged_statistics(sources, extractor)
     elif len(sources) == 1:
+        _expect_absent({"--extractor": extractor}, sources[0], "images")
         with needs_extra("gen"):
             from vargpt_eval.extracting.image_statistics import statistics_of_images
 
@@ -87,8 +99,18 @@ def make(
     write_statistics(out, statistics)
     shutil.rmtree(work, ignore_errors=True)
     if lost:
-        typer.echo(f"{len(lost):,} images cannot be decoded, the first {lost[0]}", err=True)
-    typer.echo(f"{statistics.num_images:,} images, {len(statistics.mean):,} features each -> {out}")
+        typer.echo(f"{counted(len(lost), 'image')} not decoded, the first {lost[0]}", err=True)
+    typer.echo(
+        f"{counted(statistics.num_images or 0, 'image')}, "
+        f"{counted(len(statistics.mean), 'feature')} each -> {out}"
+    )
+
+
+def _expect_absent(options: Mapping[str, object], source: Path, kind: str) -> None:
+    """Options that would change nothing."""
+    given = next((name for name, value in options.items() if value is not None), None)
+    if given is not None:
+        raise UserError(f"{source}: {kind} found, for which {given} changes nothing. Leave it out.")
 
 
 def _shard(text: str) -> "Shard":
@@ -122,4 +144,5 @@ def show(
     typer.echo(f"extractor   {statistics.extractor}")
     typer.echo(f"images      {num_images}")
     typer.echo(f"trace       {statistics.covariance.trace():,.4f}")
-    typer.echo(f"{len(statistics.mean):,} features, covariance of rank {rank:,} -> {file}")
+    features = counted(len(statistics.mean), "feature")
+    typer.echo(f"{features}, covariance of rank {rank:,} -> {file}")

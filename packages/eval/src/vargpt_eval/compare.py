@@ -38,10 +38,13 @@ class TaskComparison(NamedTuple):
 
     @property
     def is_within_noise(self) -> bool | None:
+        """Whether the interval holds 0; None without an interval."""
         return None if self.ci95 is None else self.ci95[0] <= 0 <= self.ci95[1]
 
 
 class Comparison(NamedTuple):
+    """Everything that two runs share."""
+
     tasks: list[TaskComparison]
     drawn: list[DrawnDifference]
 

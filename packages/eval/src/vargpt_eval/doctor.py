@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from vargpt_eval.benchmark.manifest import Benchmark, benchmarks
 from vargpt_eval.benchmark.rows import data_files
+from vargpt_eval.counted import counted
 from vargpt_eval.generation.known_files import (
     CLIP_FOLDERS,
     DINOV2_FOLDER,
@@ -21,9 +22,12 @@ from vargpt_eval.generation.known_files import (
     REFERENCE_FILE,
     REFERENCE_SOURCE,
 )
+from vargpt_eval.hashes import file_sha256
 
 
 class Finding(NamedTuple):
+    """One benchmark, or one file or folder of weights."""
+
     name: str
     is_good: bool
     found: str
@@ -48,16 +52,19 @@ def examine(data: Path | None, weights: Path | None, *, with_hashes: bool) -> li
 def _benchmark(benchmark: Benchmark, data: Path, *, with_hashes: bool) -> Finding:
     files = data_files(benchmark, data)
     how = benchmark.how_to_get(data)
+    if benchmark.hub:
+        how += f" (older id: {benchmark.hub[0]})"
     if not files:
         return Finding(benchmark.name, False, "absent", how)
     if benchmark.name == "world_questions":
-        return Finding(benchmark.name, True, f"{len(files):,} pictures", "")
+        return Finding(benchmark.name, True, counted(len(files), "picture"), "")
     held = sorted((data / benchmark.folder).glob(benchmark.files))
     try:
         rows = sum(pq.read_metadata(file).num_rows for file in held)
     except (pa.ArrowInvalid, OSError) as error:
         return Finding(benchmark.name, False, f"unreadable: {str(error).splitlines()[0]}", how)
-    text = f"{rows:,} rows in {len(held):,} files" + _hash_text(files, with_hashes=with_hashes)
+    text = f"{counted(rows, 'row')} in {counted(len(held), 'file')}"
+    text += _hash_text(files, with_hashes=with_hashes)
     if benchmark.image_files and len(files) == len(held):
         return Finding(benchmark.name, False, f"{text}; no {benchmark.image_files}", how)
     if benchmark.num_rows is not None and rows != benchmark.num_rows:
@@ -70,7 +77,7 @@ def _inception(weights: Path) -> Finding:
     for name in INCEPTION_FILES:
         path = weights / name
         if path.is_file():
-            sha256 = _sha256(path)
+            sha256 = file_sha256(path)
             is_good = sha256 == INCEPTION_SHA256
             text = f"{name}, sha256 {sha256[:16]}"
             wrong = f"; {INCEPTION_SHA256[:16]} expected"
@@ -115,10 +122,5 @@ def _hash_text(files: list[Path], *, with_hashes: bool) -> str:
         return ""
     digest = hashlib.sha256()
     for file in files:
-        digest.update(f"{file.name} {_sha256(file)}\n".encode())
+        digest.update(f"{file.name} {file_sha256(file)}\n".encode())
     return f", sha256 {digest.hexdigest()[:16]}"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -60,7 +60,7 @@ def open_judge(url: str, model: str, key_env: str) -> Judge:
             )
         except OpenAIError as error:
             text = " ".join(str(error).split())[:200]
-            shown = text.replace(key, "***") if key else text
+            shown = (text.replace(key, "***") if key else text).rstrip(".")
             raise UserError(
                 f"--judge {url}: {type(error).__name__}: {shown}. Verdicts so far are kept; run "
                 "again when the endpoint answers."
@@ -92,8 +92,12 @@ def _question(pair: Pair, *, is_turned: bool) -> str:
 
 
 def _expect_private(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
+    try:
+        parts = urlsplit(url)
+        scheme, host = parts.scheme, parts.hostname or ""
+    except ValueError:  # such as an address in brackets that do not close
+        scheme, host = "", ""
+    if (scheme == "https" and host) or (scheme == "http" and _is_loopback(host)):
         return
     raise UserError(
         f"--judge {url}: neither https nor this machine found; one of both expected, so that no "

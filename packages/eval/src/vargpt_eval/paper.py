@@ -15,6 +15,8 @@ LLAVA = "LLaVA-1.5-hf (7B)"  # the row to calibrate by: its weights are public
 
 
 class Column(NamedTuple):
+    """A column of the tables, and the figure of a run that belongs in it."""
+
     key: str  # in the tables' file
     title: str
     task: str  # of a run's summary
@@ -44,6 +46,8 @@ COLUMNS: dict[str, Column] = {column.key: column for column in _COLUMNS}
 
 
 class PaperRow(NamedTuple):
+    """A model or setting, as printed."""
+
     name: str
     llm: str | None
     generates: bool | None
@@ -51,11 +55,14 @@ class PaperRow(NamedTuple):
 
 
 class PaperTable(NamedTuple):
+    """One table, its columns and rows in the order of the paper."""
+
     number: int
     columns: list[Column]
     rows: list[PaperRow]
 
     def row(self, name: str) -> PaperRow:
+        """StopIteration for a name that the table lacks."""
         return next(row for row in self.rows if row.name == name)
 
 
@@ -77,10 +84,12 @@ def paper_value(row: str, task: str, metric: str) -> float | None:
 
 
 def in_run_unit(column: Column, printed: float) -> float:
+    """Percent -> share of 1; points as they are."""
     return printed / 100 if column.is_percent else printed
 
 
 def as_printed(column: Column, value: float) -> float:
+    """Share of 1 -> percent; points as they are."""
     return value * 100 if column.is_percent else value
 
 

@@ -7,8 +7,10 @@ import typer
 
 _SECONDS_BETWEEN_LINES = 2.0
 
+Progress = Callable[[int, int], None]  # done, total
 
-def lines_on_stderr(what: str) -> Callable[[int, int], None]:
+
+def lines_on_stderr(what: str) -> Progress:
     """A line every two seconds at most, and the last."""
     started = last_s = time.monotonic()
 

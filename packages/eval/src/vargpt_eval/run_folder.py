@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vargpt_schema import UserError
+from vargpt_schema.errors import UserError, writing_to
 
 SUMMARY, RUN = "summary.json", "run.json"
 
 
 class RunFolder(NamedTuple):
+    """Paths and JSON files of a run; nothing is read before it is asked for."""
+
     path: Path
 
     @property
@@ -27,7 +29,13 @@ class RunFolder(NamedTuple):
 
     def run(self) -> dict[str, Any]:
         """What was scored, by whose rules; empty before the first task."""
-        return read_object(self.path / RUN)
+        run = read_object(self.path / RUN)
+        if not isinstance(run.get("tasks", {}), dict):
+            raise UserError(
+                f"{self.path / RUN}: `tasks` is {run['tasks']!r}, an object expected. Delete the "
+                "file, or choose another folder with --out RUN."
+            )
+        return run
 
     def write_run(self, run: Mapping[str, Any]) -> None:
         write_json(self.path / RUN, run)
@@ -59,7 +67,8 @@ def write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
     try:
-        temporary.write_text(text, "utf-8")
+        with writing_to(path):
+            temporary.write_text(text, "utf-8")
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

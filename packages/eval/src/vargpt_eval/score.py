@@ -2,14 +2,16 @@
 
 import hashlib
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from vargpt_eval.answers_file import StoredAnswers, read_answers
+from vargpt_eval.counted import counted
 from vargpt_eval.metrics.task_summary import is_truncated, task_summary
+from vargpt_eval.progress_lines import Progress
 from vargpt_eval.run_folder import RunFolder
 from vargpt_eval.scored_sample import Cost, sample_read_as_text, sample_with_cost, scored_sample
 from vargpt_eval.scoring.profile import DEFAULT_PROFILE, PROFILES, Profile
@@ -18,8 +20,6 @@ from vargpt_schema import EVAL_SAMPLES, EvalSampleRecord, UserError
 
 SCORER_VERSION = 1  # raise it when a scorer reads answers differently
 _STEP = 50_000  # answers between two lines of progress
-
-Progress = Callable[[int, int], None]  # done, total
 
 
 class TaskScore(NamedTuple):
@@ -31,6 +31,7 @@ class TaskScore(NamedTuple):
 
     @property
     def headline(self) -> dict[str, Any]:
+        """The figure of the paper's metric: value, interval, unit."""
         return self.figures["metrics"][self.figures["headline"]]
 
 
@@ -41,9 +42,10 @@ def score_line(done: TaskScore) -> str:
     value = f"{headline['value']:.2%}" if is_share else f"{headline['value']:,.1f}"
     stamp = f", subset of {figures['num_items']:,}" if figures["is_subset"] else ""
     return (
-        f"{figures['task']}: {figures['headline']} {value} of {figures['n']:,} answers{stamp}; "
-        f"{figures['n_error']:,} errors, {figures['n_truncated']:,} cut off, "
-        f"{figures['n_fallback']:,} fallbacks -> {done.summary}"
+        f"{figures['task']}: {figures['headline']} {value} of "
+        f"{counted(figures['n'], 'answer')}{stamp}; {counted(figures['n_error'], 'error')}, "
+        f"{figures['n_truncated']:,} cut off, {counted(figures['n_fallback'], 'fallback')} "
+        f"-> {done.summary}"
     )
 
 
@@ -114,8 +116,9 @@ def _run_with(folder: RunFolder, stored: StoredAnswers, profile: Profile) -> dic
     for name, value in wanted.items():
         if name in run and run[name] != value:
             raise UserError(
-                f"{folder.path}: a run of {name} {run[name]} found, these answers are of {value}. "
-                "Choose another folder with --out RUN."
+                f"{folder.path}: a run of {name} {run[name] or 'not stated'} found, these answers "
+                f"are of {value or 'not stated'}, one for all expected. Choose another folder with "
+                "--out RUN."
             )
     return {
         **wanted,

@@ -1,9 +1,9 @@
 """One answer to a benchmark's item, and the row of `eval_samples` that scoring makes of it."""
 
-import hashlib
 from dataclasses import replace
 from typing import NamedTuple
 
+from vargpt_eval.hashes import text_sha256
 from vargpt_eval.scoring.item import BenchmarkItem
 from vargpt_eval.scoring.item_row import target_text
 from vargpt_eval.scoring.profile import Profile
@@ -14,6 +14,8 @@ TRUNCATED = "length"  # finish_reason of an answer that was cut off
 
 
 class Answered(NamedTuple):
+    """An answer with the item that it answers."""
+
     item: BenchmarkItem
     prompt: str
     response: str
@@ -22,11 +24,14 @@ class Answered(NamedTuple):
 
 
 class Cost(NamedTuple):
+    """What an answer took; None where nobody measured."""
+
     num_tokens: int | None
     latency_ms: float | None
 
 
 def sample_with_cost(sample: EvalSampleRecord, cost: Cost) -> EvalSampleRecord:
+    """The sample with its tokens and time."""
     return replace(sample, n_tokens=cost.num_tokens, latency_ms=cost.latency_ms)
 
 
@@ -61,9 +66,9 @@ def _unscored(task: Task, answered: Answered) -> EvalSampleRecord:
         task=task.name,
         sample_id=item.sample_id,
         cluster_id=item.cluster_id,
-        doc_hash=sha256_of(repr((item.sample_id, target, item.options))),
+        doc_hash=text_sha256(repr((item.sample_id, target, item.options))),
         prompt=answered.prompt,
-        prompt_hash=sha256_of(answered.prompt),
+        prompt_hash=text_sha256(answered.prompt),
         raw_response=answered.response,
         n_tokens=None,
         finish_reason=answered.finish_reason,
@@ -75,7 +80,3 @@ def _unscored(task: Task, answered: Answered) -> EvalSampleRecord:
         score=None,
         category=item.category,
     )
-
-
-def sha256_of(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

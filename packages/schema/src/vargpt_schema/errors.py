@@ -1,6 +1,9 @@
 """The one error a user's mistake raises; every command prints it as one line and exits with 2."""
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 # A disk that is full, over its quota or read-only, a file that may grow no further, bad hardware.
 DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
@@ -11,6 +14,16 @@ _PATH_FAULTS = (
 
 class UserError(Exception):
     """A mistake its reader can mend: where, what was found, what was expected, what to do next."""
+
+
+@contextmanager
+def writing_to(path: Path) -> Iterator[None]:
+    """Around writes: a full disk's error names no file by itself, and then says `path`."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 def refused_path(error: OSError) -> UserError | None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vargpt_schema.conversation import Message
-from vargpt_schema.errors import UserError
+from vargpt_schema.errors import UserError, writing_to
 from vargpt_schema.huggingface import huggingface_key
 
 Record = TypeVar("Record")
@@ -99,7 +99,7 @@ class Table(Generic[Record]):
         found = sorted(folder.glob("*.parquet"))
         if not found:
             raise UserError(
-                f"{path}: no Parquet file found, a `{self.name}` table was expected. "
+                f"{path}: no Parquet file found, a table `{self.name}` was expected. "
                 "Give a .parquet file or the folder that holds them."
             )
         return found
@@ -110,8 +110,8 @@ class Table(Generic[Record]):
             metadata = pq.read_schema(path).metadata or {}
         except (pa.ArrowInvalid, OSError) as error:
             raise UserError(
-                f"{path}: not a readable Parquet file ({_first_line(error)}), a `{self.name}` "
-                "table was expected. Write it again, or check the path."
+                f"{path}: not a readable Parquet file ({_first_line(error)}), a table "
+                f"`{self.name}` was expected. Write it again, or check the path."
             ) from error
         found = {key.decode(): value.decode("utf-8", "replace") for key, value in metadata.items()}
         if found.get("table") != self.name:
@@ -197,7 +197,7 @@ def _write_atomically(table: pa.Table, path: Path, without_dictionary: Collectio
         use_dictionary = [name for name in _leaves(table.schema) if name not in without_dictionary]
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
     try:
-        with temporary.open("wb") as file:
+        with writing_to(path), temporary.open("wb") as file:
             pq.write_table(
                 table,
                 file,

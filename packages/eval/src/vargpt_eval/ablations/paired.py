@@ -17,6 +17,8 @@ MIN_SEEDS = 3  # for an order: shares of few answers are coarse, and two seeds a
 
 
 class Paired(NamedTuple):
+    """One figure of an ablation over seeds, in the unit that is printed."""
+
     values: tuple[float, ...]  # of the ablation, one a seed
     deltas: tuple[float, ...]  # less the full model's of the same seed
     is_better_high: bool

@@ -20,6 +20,8 @@ class PrintedValue(NamedTuple):
 
 
 class Row(NamedTuple):
+    """One row of the paper's table: what it prints, and one figure of ours over seeds."""
+
     name: str
     printed: list[PrintedValue]
     paper_order: PaperOrder

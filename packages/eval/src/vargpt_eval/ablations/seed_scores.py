@@ -46,7 +46,7 @@ def read_seeds(folders: Sequence[Path], table: PaperTable) -> SeedScores:
         for path in sorted(folder.glob(f"**/{SUMMARY}")):
             parts = path.relative_to(folder).parts
             if len(parts) > 1:
-                figures = _figures(RunFolder(path.parent).summary(), table)
+                figures = _read_figures(path, table)
                 found.setdefault(parts[0], {}).update({one.title: one for one in figures})
         for path in sorted(folder.glob(f"*/{METRICS}")):
             for figure in _end_of_training(path):
@@ -60,9 +60,20 @@ def read_seeds(folders: Sequence[Path], table: PaperTable) -> SeedScores:
     return SeedScores(dict(sorted(found.items())))
 
 
+def _read_figures(summary: Path, table: PaperTable) -> list[Figure]:
+    try:
+        return _figures(RunFolder(summary.parent).summary(), table)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{summary}: not the figures of this release ({error}). Delete it, and score the run "
+            "again."
+        ) from error
+
+
 def _end_of_training(metrics: Path) -> list[Figure]:
     """Mean loss of drawings over the last quarter of a stage's logged steps."""
-    losses = [line.row["image_loss"] for line in json_lines(metrics) if "image_loss" in line.row]
+    logged = (line.row.get("image_loss") for line in json_lines(metrics))
+    losses = [loss for loss in logged if isinstance(loss, int | float)]
     if not losses:
         return []
     last = losses[-max(1, len(losses) // 4) :]

@@ -46,6 +46,8 @@ def message_parts(pieces: Sequence[str]) -> list[dict[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """What a model said, special tokens left out."""
+
     text: str
     finish_reason: Literal["stop", "length"]  # length: cut off, by the limit or a full context
     num_tokens: int

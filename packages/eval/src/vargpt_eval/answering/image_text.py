@@ -8,6 +8,7 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from vargpt_eval.answering.answerer import Answer, Asked, message_parts
+from vargpt_eval.counted import counted
 from vargpt_schema import IMAGE, SYSTEM_SENTENCE, UserError
 
 ChatForm = Literal["processor", "vicuna"]
@@ -33,6 +34,7 @@ class ImageTextAnswerer:
 
     @torch.no_grad()
     def answers(self, asked: Sequence[Asked], max_new_tokens: int) -> list[Answer]:
+        """As `Answerer.answers`; the questions are one padded batch."""
         texts = [self._text(one) for one in asked]
         images = [list(one.images) for one in asked]
         features = self._processor(
@@ -84,14 +86,23 @@ def open_image_text_model(
 ) -> ImageTextAnswerer:
     """A downloaded model's folder; no code from it is run. UserError when it cannot be loaded."""
     try:
-        model = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype or "auto")
-        processor = AutoProcessor.from_pretrained(folder)
+        opened: Any = AutoModelForImageTextToText.from_pretrained(
+            folder, dtype=dtype or "auto", local_files_only=True, output_loading_info=True
+        )
+        processor = AutoProcessor.from_pretrained(folder, local_files_only=True)
     except (ValueError, OSError, RuntimeError, KeyError, TypeError, ImportError) as error:
         raise UserError(
             f"{folder}: architecture {model_type!r} cannot be loaded "
             f"({' '.join(str(error).split())[:300]}), an image-text model with its processor "
             "expected. Download the whole folder again."
         ) from error
+    model, loading = opened
+    missing = sorted(loading["missing_keys"])
+    if missing:  # transformers draws them at random
+        raise UserError(
+            f"{folder}: {counted(len(missing), 'weight')} of {model_type!r} missing, the first "
+            f"{missing[0]}; all expected. Download the whole folder again."
+        )
     if getattr(processor, "tokenizer", None) is None:
         raise UserError(
             f"{folder}: no processor of images and text found, one expected beside the weights. "
@@ -102,5 +113,4 @@ def open_image_text_model(
             f"{folder}: no chat template found, one expected beside the processor. "
             "Add chat_template.jinja, as the model's authors publish it."
         )
-    loaded: Any = model  # transformers' stubs bind `to` to a class
-    return ImageTextAnswerer(loaded.to(device).eval(), processor, form)
+    return ImageTextAnswerer(model.to(device).eval(), processor, form)

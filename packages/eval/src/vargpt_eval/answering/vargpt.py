@@ -9,6 +9,8 @@ from vargpt_model.weights.model_folder import Opened
 
 
 class VargptAnswerer:
+    """A VARGPT in the chat form stored with its processor."""
+
     def __init__(self, opened: Opened) -> None:
         self._opened = opened
 

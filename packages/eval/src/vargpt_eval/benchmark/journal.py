@@ -7,11 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-from vargpt_schema import UserError
+from vargpt_schema.errors import UserError, writing_to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalEntry:
+    """One answer as it arrived, or the error that stands for it."""
+
     sample_id: str
     prompt: str
     images: tuple[str, ...]
@@ -28,15 +30,17 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _drop_torn_line(path)
+        drop_torn_line(path)
+        self._path = path
         self._file: IO[bytes] = path.open("ab")
 
     def add(self, entries: Iterable[JournalEntry]) -> None:
         """Durable when it returns."""
-        for entry in entries:
-            self._file.write(json.dumps(asdict(entry)).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with writing_to(self._path):
+            for entry in entries:
+                self._file.write(json.dumps(asdict(entry)).encode() + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
         self._file.close()
@@ -61,7 +65,8 @@ def _entries(path: Path) -> Iterator[JournalEntry]:
             ) from error
 
 
-def _drop_torn_line(path: Path) -> None:
+def drop_torn_line(path: Path) -> None:
+    """Cut off what a kill or a full disk left behind the last line end, if the file is there."""
     if not path.exists():
         return
     data = path.read_bytes()

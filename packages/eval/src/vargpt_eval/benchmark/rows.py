@@ -1,6 +1,7 @@
 """A benchmark's rows from local files in the hub's layout, images only where they are asked for."""
 
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,11 +15,15 @@ from vargpt_schema.world import index_of, questions_at, split_of
 
 
 class RowImage(NamedTuple):
+    """An image of a row, not decoded yet."""
+
     name: str
     data: bytes  # of the encoded file
 
 
 class AskedRow(NamedTuple):
+    """A row with the images that are shown with its question."""
+
     position: int  # in the data set
     row: Row  # without image columns
     images: list[RowImage]
@@ -32,7 +37,8 @@ def read_items(benchmark: Benchmark, data: Path) -> list[dict[str, Any]]:
     for file in _files(benchmark, data, benchmark.files):
         opened = _opened(file)
         columns = [field.name for field in opened.schema_arrow if not _is_image(field.type)]
-        found += map(_plain, opened.read(columns=columns).to_pylist())
+        with _readable(file):
+            found += map(_plain, opened.read(columns=columns).to_pylist())
     return found
 
 
@@ -52,7 +58,8 @@ def read_asked(benchmark: Benchmark, data: Path, positions: Collection[int]) -> 
             size = opened.metadata.row_group(number).num_rows
             here = [place for place in range(size) if start + place in wanted]
             if here:
-                group = opened.read_row_group(number).take(pa.array(here))
+                with _readable(file):
+                    group = opened.read_row_group(number).take(pa.array(here))
                 for place, row in zip(here, group.to_pylist(), strict=True):
                     yield _asked(benchmark, file, start + place, row, apart)
             start += size
@@ -76,8 +83,14 @@ def _files(benchmark: Benchmark, data: Path, pattern: str) -> list[Path]:
 
 
 def _opened(file: Path) -> pq.ParquetFile:
-    try:
+    with _readable(file):
         return pq.ParquetFile(file)
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    try:
+        yield
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(
             f"{file}: not a readable Parquet file ({str(error).splitlines()[0]}), one as on the "
@@ -112,21 +125,31 @@ def _asked(
             )
         return AskedRow(position, plain, [apart[key]])
     names = ["image"] if benchmark.name != "mmmu_val" else mmmu_image_columns(plain)
-    held = [one for name in names for one in _listed(row.get(name))]
+    absent = next((name for name in names if row.get(name) is None), None)
+    if absent is not None:
+        raise UserError(
+            f"{file}: row {position} has no {absent!r}, an image expected there as on the hub. "
+            "Download the data set again."
+        )
+    held = [one for name in names for one in _listed(row[name])]
     images = []
     for number, one in enumerate(held):
-        if not isinstance(one, dict) or not isinstance(one.get("bytes"), bytes):
-            raise UserError(
-                f"{file}: row {position} has an image without bytes, the hub's layout (bytes, "
-                "path) expected. Download the data set again."
-            )
-        images.append(RowImage(one.get("path") or f"{position}-{number}", one["bytes"]))
+        data = _bytes_of(file, position, one)
+        images.append(RowImage(one.get("path") or f"{position}-{number}", data))
     return AskedRow(position, plain, images)
 
 
+def _bytes_of(file: Path, row: int, image: Any) -> bytes:
+    data = image.get("bytes") if isinstance(image, dict) else None
+    if not isinstance(data, bytes):
+        raise UserError(
+            f"{file}: row {row} has an image without bytes, the hub's layout (bytes, path) "
+            "expected. Download the data set again."
+        )
+    return data
+
+
 def _listed(value: Any) -> list[Any]:
-    if value is None:
-        return []
     return value if isinstance(value, list) else [value]
 
 
@@ -140,8 +163,18 @@ def _images_apart(benchmark: Benchmark, data: Path) -> dict[str, RowImage]:
     assert benchmark.image_files is not None
     found = {}
     for file in _files(benchmark, data, benchmark.image_files):
-        for row in _opened(file).read(columns=["id", "image"]).to_pylist():
-            found[str(row["id"])] = RowImage(f"{row['id']}.jpg", row["image"]["bytes"])
+        opened = _opened(file)
+        missing = {"id", "image"} - set(opened.schema_arrow.names)
+        if missing:
+            raise UserError(
+                f"{file}: columns {', '.join(opened.schema_arrow.names)} found, `id` and `image` "
+                f"expected. Get them with `{benchmark.how_to_get(data)}`."
+            )
+        with _readable(file):
+            rows = opened.read(columns=["id", "image"]).to_pylist()
+        for number, row in enumerate(rows):
+            name = f"{row['id']}.jpg"
+            found[str(row["id"])] = RowImage(name, _bytes_of(file, number, row["image"]))
     return found
 
 
@@ -166,8 +199,9 @@ def _world_rows(benchmark: Benchmark, data: Path) -> Iterator[tuple[dict[str, An
             )
     if not num_rows:
         raise UserError(
-            f"{data / 'world'}: only pictures of the training split found, such of validation or "
-            "withheld scenes expected. Draw them with `datagen world --for EVAL_DIR --size PX`."
+            f"{data / 'world'}: no picture of a validation or withheld scene found, some named as "
+            "`datagen world` does expected. Draw them with `datagen world --for EVAL_DIR --size "
+            "PX`."
         )
 
 

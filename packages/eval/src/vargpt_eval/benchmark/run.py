@@ -23,11 +23,12 @@ from vargpt_eval.answering.opening import chat_form_of, open_answerer
 from vargpt_eval.benchmark.journal import Journal, JournalEntry, journalled
 from vargpt_eval.benchmark.manifest import Benchmark, benchmark_named
 from vargpt_eval.benchmark.rows import AskedRow, read_asked, read_items
+from vargpt_eval.counted import counted
 from vargpt_eval.run_folder import write_json, write_text
 from vargpt_eval.score import TaskScore, profile_named, score_answers
 from vargpt_eval.scored_sample import Cost
 from vargpt_eval.scoring.profile import DEFAULT_PROFILE, Profile
-from vargpt_eval.world.summary import share
+from vargpt_eval.world.summary import wilson_share
 from vargpt_model.encoding.ranks import Rank, rank_from_environment
 from vargpt_model.preprocessing import open_image
 from vargpt_model.training.folder_lock import expect_config, locked
@@ -103,6 +104,11 @@ def run_benchmarks(
     and a start of nothing but errors.
     """
     chosen = [benchmark_named(name) for name in dict.fromkeys(tasks)]
+    if not chosen:
+        raise UserError(
+            "--tasks: no name found, at least one expected. `vargpt-eval doctor --data DIR` says "
+            "which benchmarks are there."
+        )
     torch_dtype = None if dtype == "auto" else getattr(torch, dtype)
     rank = rank_from_environment()
     job = _Job(
@@ -135,6 +141,7 @@ def _answered(
 ) -> AnsweredTask:
     rows = read_items(benchmark, job.data)[:limit]
     ids = _ids(benchmark, job.data, rows)
+    _expect_askable(benchmark, job.data, rows, ids)
     journals = job.out / ".work" / benchmark.name
     before = journalled(sorted(journals.glob("rank-*.jsonl")))
     done = {id_ for id_, entry in before.items() if entry.error is None or not retry_errors}
@@ -186,6 +193,22 @@ def _ids(benchmark: Benchmark, data: Path, rows: list[dict[str, Any]]) -> list[s
     return ids
 
 
+def _expect_askable(
+    benchmark: Benchmark, data: Path, rows: Sequence[dict[str, Any]], ids: Sequence[str]
+) -> None:
+    """Every row has what its prompt and its scorer read: said before a model is asked for hours."""
+    for number, (row, sample_id) in enumerate(zip(rows, ids, strict=True), start=1):
+        try:
+            benchmark.prompt_of(row)
+            if benchmark.task is not None:
+                benchmark.task.item_of(row, sample_id)
+        except ValueError as error:
+            raise UserError(
+                f"{data / benchmark.folder}, row {number} of {benchmark.name}: {error}, a row as "
+                f"on the hub expected. Get it with `{benchmark.how_to_get(data)}`."
+            ) from error
+
+
 def _ask(job: _Job, benchmark: Benchmark, todo: dict[int, str], journal: Journal) -> None:
     what = benchmark.name
     if job.rank.world_size > 1:
@@ -199,8 +222,9 @@ def _ask(job: _Job, benchmark: Benchmark, todo: dict[int, str], journal: Journal
         num_errors += sum(entry.error is not None for entry in entries)
         if num_errors == num_done >= min(_MAX_ERRORS_AT_START, len(todo)):
             raise UserError(
-                f"{benchmark.name}: the first {num_done} questions gave errors, answers expected. "
-                f"The last: {entries[-1].error}. Mend that and run again with --retry-errors."
+                f"{benchmark.name}: no answer but {counted(num_done, 'error')} found, answers "
+                f"expected. The last: {(entries[-1].error or '').rstrip('.')}. Mend that and run "
+                "again with --retry-errors."
             )
         progress.show(num_done, f"{num_errors:,} errors" if num_errors else "")
 
@@ -291,7 +315,7 @@ def _published(
         *(table, benchmark.name, job.out, lambda *_: None),
         profile=job.profile,
         costs=costs,
-        wanted_image=share(wanted) if wanted else None,
+        wanted_image=wilson_share(wanted) if wanted else None,
     )
 
 

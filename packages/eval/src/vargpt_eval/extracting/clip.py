@@ -1,6 +1,5 @@
 """CLIP (Radford et al. 2021): cosines of images and texts, from a downloaded folder."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,18 +12,24 @@ from transformers import AutoTokenizer, CLIPModel
 
 from vargpt_eval.extracting.extractor import Images
 from vargpt_eval.extracting.pixels import as_batch, centre_square, normalized
+from vargpt_eval.extracting.pretrained import open_pretrained, weights_sha256
 from vargpt_schema import UserError
 
 _MEAN, _STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+_HUB_ID = "openai/clip-vit-large-patch14"
 _SIZES = {768: "B", 1_024: "L", 1_280: "H", 1_664: "bigG"}  # by the vision tower's width
 
 
 class TextMatch(NamedTuple):
+    """Images set beside their texts."""
+
     cosines: NDArray[np.float32]  # (B,)
     num_truncated: int  # texts longer than the text tower reads
 
 
 class ClipScorer:
+    """One CLIP model in float32; `size` names it as papers do, such as ViT-L/14."""
+
     def __init__(self, model: Any, tokenizer: Any, name: str, device: torch.device) -> None:
         self.name = name  # with the weights' sha256
         vision = model.config.vision_config
@@ -65,25 +70,15 @@ class ClipScorer:
 
 def open_clip(folder: Path, device: torch.device) -> ClipScorer:
     """UserError when the folder is no CLIP model or lacks its tokenizer."""
+    model = open_pretrained(CLIPModel, folder, title="CLIP", hub_id=_HUB_ID)
     try:
-        model = CLIPModel.from_pretrained(folder, dtype=torch.float32)
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (ValueError, OSError, RuntimeError, KeyError, TypeError) as error:
         raise UserError(
-            f"{folder}: cannot be loaded ({' '.join(str(error).split())[:200]}), the folder of a "
-            "CLIP model expected. Get one with `hf download openai/clip-vit-large-patch14 "
-            "--local-dir DIR`."
+            f"{folder}: no tokenizer found ({' '.join(str(error).split())[:200]}), CLIP's expected "
+            f"beside its weights. Get all with `hf download {_HUB_ID} --local-dir DIR`."
         ) from error
     return ClipScorer(model, tokenizer, f"clip {weights_sha256(folder)}", device)
-
-
-def weights_sha256(folder: Path) -> str:
-    """Of all weight files of a folder, in name order."""
-    digest = hashlib.sha256()
-    for path in sorted((*folder.glob("*.safetensors"), *folder.glob("*.bin"))):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
 
 
 def _unit(vectors: Tensor) -> Tensor:

@@ -15,6 +15,6 @@ class Extractor(Protocol):
     name: str  # network, weights and preparation: features of two names do not compare
     widths: dict[str, int]  # of each kind of feature that it gives
 
-    def see(self, images: Images) -> dict[str, Features]:
+    def extract(self, images: Images) -> dict[str, Features]:
         """One array a kind; a row an image."""
         ...

@@ -1,6 +1,6 @@
 """`vargpt-eval stats make` of images: what a Frechet distance needs of real ones, kept in a file.
 
-OUT.work/   features as they are seen, 12 KB an image with Inception; removed once OUT is there
+OUT.work/   features as they arrive, 12 KB an image with Inception; removed once OUT is there
 """
 
 from collections.abc import Iterator
@@ -10,11 +10,14 @@ from typing import NamedTuple
 
 import torch
 
+from vargpt_eval.counted import counted
+from vargpt_eval.extracting.extraction import Networks, extract_features
 from vargpt_eval.extracting.inception_extractor import open_inception
 from vargpt_eval.extracting.random_features import RandomExtractor
-from vargpt_eval.extracting.seeing import Networks, Progress, see_images
 from vargpt_eval.generation.feature_statistics import FeatureStatistics
-from vargpt_eval.generation.image_sources import ImageSource, Pixels, open_images
+from vargpt_eval.generation.image_sources import ImageSource, open_images
+from vargpt_eval.generation.picture_file import Pixels
+from vargpt_eval.progress_lines import Progress
 from vargpt_schema import UserError
 
 
@@ -26,6 +29,8 @@ class Shard(NamedTuple):
 
 
 class ImageStatistics(NamedTuple):
+    """Statistics, and names of the images that are not in them."""
+
     statistics: FeatureStatistics
     undecodable: list[str]
 
@@ -43,11 +48,11 @@ def statistics_of_images(
     """Of a folder, tar file, Parquet or .npz; goes on behind what `work` holds of the same images.
 
     Without `inception` by the seeded random network, whose name the statistics bear. UserError as
-    `open_images` and `see_images`, and for a part that holds no image.
+    `open_images` and `extract_features`, and for a part that holds no image.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     extractor = RandomExtractor() if inception is None else open_inception(inception, device)
-    seen = see_images(
+    extracted = extract_features(
         _Part(open_images(images), shard, images),
         Networks(extractors=[extractor]),
         work,
@@ -55,13 +60,16 @@ def statistics_of_images(
         batch_size=batch_size,
         centre_crop_px=centre_crop_px,
     )
-    return ImageStatistics(seen.folder.statistics("pool_3", extractor.name), seen.undecodable)
+    return ImageStatistics(
+        extracted.folder.statistics("pool_3", extractor.name), extracted.undecodable
+    )
 
 
 class _Part:
     """A stretch of an image source."""
 
     def __init__(self, source: ImageSource, shard: Shard, path: Path) -> None:
+        self.path = path
         total = len(source.entries)
         self._source = source
         self._first, end = (
@@ -70,8 +78,8 @@ class _Part:
         self.entries = source.entries[self._first : end]
         if not self.entries:
             raise UserError(
-                f"{path}: no image left for part {shard.part} of {shard.num_parts}, {total} images "
-                "found. Take fewer parts."
+                f"{path}: {counted(total, 'image')} found, none for part {shard.part} of "
+                f"{shard.num_parts}; two a part at least expected. Take fewer parts."
             )
 
     def read(self, start: int) -> Iterator[bytes | Pixels]:

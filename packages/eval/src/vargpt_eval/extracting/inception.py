@@ -19,6 +19,8 @@ Pool = Literal["average", "max", "max_halved"]
 
 
 class Conv(NamedTuple):
+    """A convolution without bias, by its name in the published weights."""
+
     name: str
     channels: int
     kernel: tuple[int, int]
@@ -37,6 +39,8 @@ _POINT, _SQUARE, _WIDE, _TALL = (1, 1), (3, 3), (1, 7), (7, 1)
 
 
 class ConvNormRelu(nn.Module):
+    """Convolution, batch norm with its running statistics, ReLU."""
+
     def __init__(self, in_channels: int, conv: Conv, *, is_padded: bool) -> None:
         super().__init__()
         padding = ((conv.kernel[0] - 1) // 2, (conv.kernel[1] - 1) // 2) if is_padded else 0
@@ -46,6 +50,7 @@ class ConvNormRelu(nn.Module):
         self.bn = nn.BatchNorm2d(conv.channels, eps=1e-3)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, in, h, w) -> (B, channels, h over stride, w over stride)"""
         return F.relu(self.bn(self.conv(x)), inplace=True)
 
 
@@ -66,6 +71,7 @@ class Block(nn.Module):
             self._add(in_channels, Conv("branch_pool", pool_channels, _POINT))
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, in, h, w) -> channels of all branches, then of the pooled input"""
         return torch.cat([*(self._run(branch, x) for branch in self._branches), self._pooled(x)], 1)
 
     def _add(self, in_channels: int, step: Conv | Fork) -> int:

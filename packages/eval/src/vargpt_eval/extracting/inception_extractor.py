@@ -1,6 +1,5 @@
 """The extractor of FID, from its published weights."""
 
-import hashlib
 import pickle
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from vargpt_eval.extracting.extractor import Features, Images
 from vargpt_eval.extracting.inception import NUM_CLASSES, WIDTH, Inception
 from vargpt_eval.extracting.pixels import as_batch
 from vargpt_eval.generation.known_files import INCEPTION_FILES, INCEPTION_NAME, INCEPTION_SHA256
+from vargpt_eval.hashes import file_sha256
 from vargpt_schema import UserError
 
 
@@ -23,7 +23,8 @@ class InceptionExtractor:
         self._device = device
 
     @torch.inference_mode()
-    def see(self, images: Images) -> dict[str, Features]:
+    def extract(self, images: Images) -> dict[str, Features]:
+        """(B, height, width, 3) uint8 -> `pool_3` (B, 2048), `logits` (B, 1008) float32"""
         features, logits = self._network(as_batch(images, self._device))
         return {"pool_3": features.float().cpu().numpy(), "logits": logits.float().cpu().numpy()}
 
@@ -53,8 +54,7 @@ def open_inception(
 
 def _sha256(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError as error:
         raise UserError(
             f"{path}: not readable ({error.strerror}), Inception's weights expected. "

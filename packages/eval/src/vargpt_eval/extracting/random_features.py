@@ -27,7 +27,8 @@ class RandomExtractor:
         ]
 
     @torch.inference_mode()
-    def see(self, images: Images) -> dict[str, Features]:
+    def extract(self, images: Images) -> dict[str, Features]:
+        """(B, height, width, 3) uint8 -> `pool_3` (B, 256) float32"""
         x: Tensor = as_batch(images, torch.device("cpu")).float() / 127.5 - 1
         x = F.interpolate(x, (_SIDE_PX, _SIDE_PX), mode="bilinear", antialias=True)
         for weight in self._weights:

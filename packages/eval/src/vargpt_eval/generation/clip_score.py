@@ -14,6 +14,8 @@ _HESSEL_WEIGHT = 2.5
 
 
 class ClipScores(NamedTuple):
+    """Four conventions of one set of cosines."""
+
     mean_cosine_100: float  # 100 x mean cosine; the headline
     torchmetrics: float  # the same, no less than 0
     clamped_each_100: float  # 100 x mean of the cosines, each no less than 0

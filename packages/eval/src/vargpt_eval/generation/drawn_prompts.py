@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from vargpt_eval.counted import counted
 from vargpt_eval.generation.image_sources import ImageEntry
 from vargpt_schema import EVAL_PROMPTS, EvalPromptRecord, UserError
 
@@ -11,17 +12,21 @@ INSTRUCTION, CAPTION = "instruction", "caption"
 
 
 class DrawnPrompts(NamedTuple):
+    """Texts of drawn images, in the order of the images."""
+
     kinds: list[str]  # of texts that every image has
     texts: list[list[str]]  # an image's, one a kind
     num_missing: int  # prompts without an image
     by_id: dict[str, EvalPromptRecord]  # empty without a file of prompts
 
     def prompt_of(self, entry: ImageEntry) -> str:
+        """What the model got; empty where nothing says."""
         if entry.prompt is not None:
             return entry.prompt
         return self.by_id[entry.prompt_id].prompt if entry.prompt_id in self.by_id else ""
 
     def caption_of(self, entry: ImageEntry) -> str:
+        """The caption behind the prompt; empty without a file of prompts."""
         return self.by_id[entry.prompt_id].caption if entry.prompt_id in self.by_id else ""
 
 
@@ -37,7 +42,7 @@ def texts_of(
         if any(entry.prompt is None for entry in entries):
             return DrawnPrompts([], [], 0, {})
         return DrawnPrompts([INSTRUCTION], [[entry.prompt or ""] for entry in entries], 0, {})
-    by_id = _by_id(prompts)
+    by_id = prompts_by_id(prompts)
     unknown = next((one for one in entries if one.prompt_id not in by_id), None)
     if unknown is not None:
         raise UserError(
@@ -48,8 +53,9 @@ def texts_of(
     missing = [prompt_id for prompt_id in by_id if prompt_id not in drawn]
     if missing and not allow_missing:
         raise UserError(
-            f"{prompts}: {len(missing):,} of {len(by_id):,} prompts have no image, the first "
-            f"{missing[0]!r}; one each expected. Draw them, or count them with --allow-missing."
+            f"{prompts}: {len(missing):,} of {counted(len(by_id), 'prompt')} without an image, the "
+            f"first {missing[0]!r}; one each expected. Draw them, or count them with "
+            "--allow-missing."
         )
     texts = [
         [entry.prompt or by_id[entry.prompt_id].prompt, by_id[entry.prompt_id].caption]
@@ -58,7 +64,8 @@ def texts_of(
     return DrawnPrompts([INSTRUCTION, CAPTION], texts, len(missing), by_id)
 
 
-def _by_id(prompts: Path) -> dict[str, EvalPromptRecord]:
+def prompts_by_id(prompts: Path) -> dict[str, EvalPromptRecord]:
+    """An `eval_prompts` table in its order. UserError for one without rows or an id twice."""
     found: dict[str, EvalPromptRecord] = {}
     for record in EVAL_PROMPTS.records(prompts):
         if record.prompt_id in found:
@@ -67,4 +74,6 @@ def _by_id(prompts: Path) -> dict[str, EvalPromptRecord]:
                 "expected. Build the prompts again."
             )
         found[record.prompt_id] = record
+    if not found:
+        raise UserError(f"{prompts}: no prompt found, at least one expected. Build it again.")
     return found

@@ -19,6 +19,7 @@ from vargpt_eval.generation.feature_statistics import (
     expect_finite,
 )
 from vargpt_eval.run_folder import write_json
+from vargpt_schema.errors import writing_to
 
 _STATE = "state.json"
 _ROWS_AT_A_TIME = 2_048
@@ -32,14 +33,21 @@ class FeatureFolder:
         self.path, self._widths = path, dict(widths)
         self._identity = json.loads(json.dumps({**identity, "widths": dict(widths)}))
         path.mkdir(parents=True, exist_ok=True)
-        held = json.loads((path / _STATE).read_text("utf-8")) if (path / _STATE).exists() else {}
-        is_same = held.get("identity") == self._identity
+        held = _held_state(path / _STATE)
+        is_same = held.get("identity") == self._identity and self._has_rows(held["num_images"])
         self.num_images: int = held["num_images"] if is_same else 0
         self.notes: dict[str, Any] = held["notes"] if is_same else {}
         for kind, width in self._widths.items():
             file = self._file(kind)
             file.touch()
             os.truncate(file, 4 * width * self.num_images)
+
+    def _has_rows(self, num_images: int) -> bool:
+        """A file that lost rows would be filled up with zeros, which are features too."""
+        return all(
+            self._file(kind).is_file() and self._file(kind).stat().st_size >= 4 * width * num_images
+            for kind, width in self._widths.items()
+        )
 
     def append(
         self, features: Mapping[str, NDArray[np.floating]], notes: Mapping[str, Any]
@@ -50,7 +58,7 @@ class FeatureFolder:
             rows = features[kind].reshape(-1, width)
             expect_finite(rows, first=self.num_images)
             counts.add(len(rows))
-            with self._file(kind).open("ab") as file:
+            with writing_to(self._file(kind)), self._file(kind).open("ab") as file:
                 file.write(rows.astype("<f4").tobytes())
         if len(counts) != 1:
             raise ValueError(f"as many rows of every kind expected; got {counts}")
@@ -83,3 +91,12 @@ class FeatureFolder:
 
     def _file(self, kind: str) -> Path:
         return self.path / f"{kind.replace('/', '-')}.f32"
+
+
+def _held_state(path: Path) -> dict[str, Any]:
+    """Empty where nothing whole is: features are computed anew then."""
+    try:
+        held = json.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return held if isinstance(held, dict) else {}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vargpt_eval.counted import counted
 from vargpt_schema import UserError
 
 Floats = NDArray[np.float64]
@@ -73,7 +74,8 @@ class StatisticsStream:
         """Of all images seen. UserError for fewer than two."""
         if self.num_images < 2:
             raise UserError(
-                f"{self.num_images} images found, at least two expected for a covariance. "
+                f"{counted(self.num_images, 'image')} found, at least two expected for a "
+                "covariance. "
                 "Draw or give more images."
             )
         return FeatureStatistics(
@@ -102,7 +104,7 @@ def expect_finite(features: NDArray[np.floating], *, first: int = 0) -> None:
     bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
     if len(bad):
         raise UserError(
-            f"features of {len(bad)} images hold NaN or infinity, first those of image "
-            f"{first + int(bad[0])} (from 0); finite numbers expected. Look at that image, or run "
-            "the extractor in float32."
+            f"NaN or infinity found in the features of {counted(len(bad), 'image')}, first of "
+            f"image {first + int(bad[0])} (from 0); finite numbers expected. Look at that image, "
+            "or run the extractor in float32."
         )

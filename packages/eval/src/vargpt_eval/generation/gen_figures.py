@@ -35,10 +35,12 @@ class Drawn(NamedTuple):
 
 
 def points(value: float, **more: Any) -> dict[str, Any]:
+    """A figure without an interval, in its own unit."""
     return {"value": value, "ci95": None, "se": None, "unit": "points", **more}
 
 
 def fraction(value: float) -> dict[str, Any]:
+    """A share of 1 without an interval."""
     return {"value": value, "ci95": None, "se": None, "unit": "fraction"}
 
 
@@ -79,6 +81,7 @@ def feature_figures(drawn: Drawn, real: NDArray[np.floating], suffix: str = "") 
 
 
 def inception_score_figures(drawn: Drawn) -> Figures:
+    """Of `logits`, over ten splits."""
     found = inception_score(drawn.folder.features("logits"))
     return {"inception_score": points(found.mean, split_sd=found.std)}
 

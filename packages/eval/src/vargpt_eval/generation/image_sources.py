@@ -4,30 +4,27 @@ Entries are listed before anything is decoded, so that what is missing or double
 """
 
 import hashlib
-import io
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
+from vargpt_eval.generation.picture_file import Pixels, picture_path
 from vargpt_schema import GENERATIONS, UserError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-_FORMATS = ("PNG", "JPEG", "WEBP")
-_MODES = ("RGB", "L", "P")
-_MAX_SIDE_PX = 4_096
-
-Pixels = NDArray[np.uint8]  # (height, width, 3)
 
 
 class ImageEntry(NamedTuple):
+    """An image that has not been read yet."""
+
     sample_id: str  # unique
     prompt_id: str  # of the prompt it was drawn for; the file's stem where nothing says
     prompt: str | None  # as the model got it
@@ -38,9 +35,12 @@ class ImageEntry(NamedTuple):
 class ImageSource(Protocol):
     """Entries in order, and their encoded files or pixels in the same order."""
 
+    path: Path  # what errors call all of them
     entries: list[ImageEntry]
 
-    def read(self, start: int) -> Iterator[bytes | Pixels]: ...
+    def read(self, start: int) -> Iterator[bytes | Pixels]:
+        """From entry `start` on. UserError where a file turns out to be damaged."""
+        ...
 
 
 def open_images(path: Path) -> ImageSource:
@@ -72,49 +72,18 @@ def open_images(path: Path) -> ImageSource:
 
 
 def entries_sha256(entries: list[ImageEntry]) -> str:
+    """Changes when an image does, or their order."""
     digest = hashlib.sha256()
     for entry in entries:
         digest.update(repr(entry).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
 
-def decoded(data: bytes | Pixels, name: str) -> Pixels | None:
-    """(height, width, 3); None when it cannot be decoded.
-
-    UserError for a mode that is not 8 bits a channel without transparency, and for huge pictures.
-    """
-    if isinstance(data, np.ndarray):
-        return data
-    try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-            if max(image.size) > _MAX_SIDE_PX:
-                raise _too_large(name, f"{image.width} x {image.height} px")
-            if image.mode not in _MODES or "transparency" in image.info:
-                raise UserError(
-                    f"{name}: mode {image.mode} found, one of {', '.join(_MODES)} without "
-                    "transparency expected. Convert it to RGB first."
-                )
-            return np.asarray(image.convert("RGB"))
-    except Image.DecompressionBombError as error:
-        raise _too_large(name, "a picture of too many pixels") from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):  # as Pillow's readers do
-        return None
-
-
-def centre_cropped(pixels: Pixels, side_px: int) -> Pixels:
-    """Shorter side to `side_px` with Lanczos, then the middle: how ImageNet is put in one size."""
-    image = Image.fromarray(pixels)
-    scale = side_px / min(image.size)
-    size = (max(side_px, round(image.width * scale)), max(side_px, round(image.height * scale)))
-    large = image.resize(size, Image.Resampling.LANCZOS)
-    left, top = (large.width - side_px) // 2, (large.height - side_px) // 2
-    return np.asarray(large.crop((left, top, left + side_px, top + side_px)))
-
-
 class FolderImages:
     """All images below a folder, in the order of their paths."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
         self._files = [file for file in found if file.is_file()]
         names = [file.relative_to(path).as_posix() for file in self._files]
@@ -132,25 +101,19 @@ class TableImages:
     """Image parts of a `generations` table, files beside it."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         columns = ["prompt_id", "prompt", "seed", "part_index", "kind", "image", "image_sha256"]
         self.entries: list[ImageEntry] = []
         self._files: list[Path] = []
         for file in GENERATIONS.files(path):
-            folder = file.parent.resolve()
             for row in GENERATIONS.read(file, columns).to_pylist():
                 if row["kind"] != "image":
                     continue
-                name = row["image"] or ""
-                where = (folder / name).resolve()
-                if not name or not where.is_relative_to(folder):
-                    raise UserError(
-                        f"{file}: image {name!r} of prompt {row['prompt_id']!r} found, a path "
-                        f"inside {file.parent} expected. Move the pictures beside their table."
-                    )
+                where = picture_path(file, row["image"], row["prompt_id"])
                 sample_id = f"{row['prompt_id']} {row['seed']}-{row['part_index']}"
                 stamp = row["image_sha256"] or _stamp(where)
                 self.entries.append(
-                    ImageEntry(sample_id, row["prompt_id"], row["prompt"], name, stamp)
+                    ImageEntry(sample_id, row["prompt_id"], row["prompt"], row["image"], stamp)
                 )
                 self._files.append(where)
 
@@ -163,21 +126,24 @@ class ParquetImages:
     """A column `image` of bytes, or of structs as on the hub."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self._files = [path] if path.is_file() else sorted(path.glob("**/*.parquet"))
         self.entries = []
         for file in self._files:
-            schema = pq.read_schema(file)
+            with _readable(file):
+                schema = pq.read_schema(file)
             if "image" not in schema.names:
                 raise UserError(
                     f"{file}: columns {', '.join(schema.names)} found, one named `image` "
                     "expected. Give a table of images."
                 )
             id_column = next((one for one in ("prompt_id", "image_id") if one in schema.names), "")
-            ids: list[Any] = (
-                pq.read_table(file, columns=[id_column]).column(0).to_pylist()
-                if id_column
-                else [f"{file.stem}-{row}" for row in range(pq.read_metadata(file).num_rows)]
-            )
+            with _readable(file):
+                ids: list[Any] = (
+                    pq.read_table(file, columns=[id_column]).column(0).to_pylist()
+                    if id_column
+                    else [f"{file.stem}-{row}" for row in range(pq.read_metadata(file).num_rows)]
+                )
             stamp = _stamp(file)
             self.entries += [ImageEntry(str(one), str(one), None, str(one), stamp) for one in ids]
 
@@ -188,7 +154,8 @@ class ParquetImages:
             for group in range(opened.num_row_groups):
                 size = opened.metadata.row_group(group).num_rows
                 if position + size > start:
-                    column = opened.read_row_group(group, columns=["image"]).column("image")
+                    with _readable(file):
+                        column = opened.read_row_group(group, columns=["image"]).column("image")
                     for value in column.slice(max(0, start - position)).to_pylist():
                         yield _bytes_of(value)
                 position += size
@@ -198,15 +165,17 @@ class TarImages:
     """Images of a tar file in its order; it is never unpacked."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._members: list[str] = []
         try:
             with tarfile.open(path) as archive:
                 for member in archive:
                     self._members += [_safe_name(path, member)] if not member.isdir() else []
-        except (tarfile.TarError, OSError) as error:
+                _expect_end(archive)
+        except (tarfile.TarError, OSError, EOFError) as error:
+            reason = str(error).partition("\n")[0].rstrip(":")
             raise UserError(
-                f"{path}: not a readable tar file ({error}), one of images expected. Pack it again."
+                f"{path}: not a whole tar file ({reason}), one of images expected. Pack it again."
             ) from error
         self._members = [one for one in self._members if one.lower().endswith(SUFFIXES)]
         self.entries = [
@@ -216,7 +185,7 @@ class TarImages:
 
     def read(self, start: int) -> Iterator[bytes]:
         wanted = set(self._members[start:])
-        with tarfile.open(self._path) as archive:
+        with tarfile.open(self.path) as archive:
             for member in archive:
                 if member.name in wanted:
                     file = archive.extractfile(member)
@@ -227,7 +196,7 @@ class ArrayImages:
     """`arr_0` (N, h, w, 3) uint8 of an .npz file, as guided-diffusion keeps images."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         with self._opened() as file:
             count = self._shape(file)[0]
         self.entries = [
@@ -240,25 +209,42 @@ class ArrayImages:
             count, height, width, channels = self._shape(file)
             size = height * width * channels
             for number in range(count):
-                data = file.read(size)
+                try:
+                    data = file.read(size)
+                except (OSError, zipfile.BadZipFile, zlib.error) as error:
+                    raise self._damaged(f"{error}") from error
+                if len(data) != size:
+                    raise self._damaged(f"{number} of {count} images in it")
                 if number >= start:
                     yield np.frombuffer(data, np.uint8).reshape(height, width, channels)
 
     def _opened(self) -> Any:
         try:
-            return zipfile.ZipFile(self._path).open("arr_0.npy")
+            return zipfile.ZipFile(self.path).open("arr_0.npy")
         except (OSError, KeyError, zipfile.BadZipFile) as error:
             raise UserError(
-                f"{self._path}: no array arr_0 found ({error}), images (N, height, width, 3) "
+                f"{self.path}: no array arr_0 found ({error}), images (N, height, width, 3) "
                 "expected. Give a folder of images instead."
             ) from error
 
+    def _damaged(self, found: str) -> UserError:
+        return UserError(
+            f"{self.path}: a damaged arr_0 found ({found}), a whole array expected. Write or "
+            "download it again."
+        )
+
     def _shape(self, file: Any) -> tuple[int, ...]:
-        np.lib.format.read_magic(file)
-        shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
+        read_header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }
+        try:
+            shape, is_fortran, dtype = read_header[np.lib.format.read_magic(file)](file)
+        except (ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+            raise self._damaged(f"{error}") from error
         if dtype != np.uint8 or is_fortran or len(shape) != 4 or shape[3] != 3:
             raise UserError(
-                f"{self._path}: arr_0 of {dtype} {shape} found, uint8 (N, height, width, 3) "
+                f"{self.path}: arr_0 of {dtype} {shape} found, uint8 (N, height, width, 3) "
                 "expected. Give a folder of images instead."
             )
         return shape
@@ -267,15 +253,29 @@ class ArrayImages:
 def _parquet(path: Path) -> ImageSource:
     """A `generations` table where the file says so, any table of images otherwise."""
     first = path if path.is_file() else sorted(path.glob("**/*.parquet"))[0]
-    try:
+    with _readable(first):
         metadata = pq.read_schema(first).metadata or {}
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(
-            f"{first}: not a readable Parquet file ({str(error).splitlines()[0]}), images "
-            "expected. Write it again."
-        ) from error
     is_generations = metadata.get(b"table") == GENERATIONS.name.encode()
     return TableImages(path) if is_generations else ParquetImages(path)
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(
+            f"{file}: not a readable Parquet file ({str(error).splitlines()[0]}), images "
+            "expected. Write it again."
+        ) from error
+
+
+def _expect_end(archive: tarfile.TarFile) -> None:
+    """A tar file ends in blocks of zeros; Python takes one that was cut before them for whole."""
+    assert archive.fileobj is not None
+    archive.fileobj.seek(archive.offset)
+    if archive.fileobj.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+        raise tarfile.ReadError("its end is missing")
 
 
 def _safe_name(path: Path, member: tarfile.TarInfo) -> str:
@@ -299,10 +299,3 @@ def _stamp(path: Path) -> str:
 def _bytes_of(value: Any) -> bytes:
     held = value.get("bytes") if isinstance(value, dict) else value
     return held if isinstance(held, bytes) else b""
-
-
-def _too_large(name: str, found: str) -> UserError:
-    return UserError(
-        f"{name}: {found} found, at most {_MAX_SIDE_PX} px a side expected. Take it out, or draw "
-        "it smaller."
-    )

@@ -10,6 +10,8 @@ from vargpt_schema import UserError
 
 
 class InceptionScore(NamedTuple):
+    """Over the splits, as the paper reports it."""
+
     mean: float  # over the splits
     std: float
 

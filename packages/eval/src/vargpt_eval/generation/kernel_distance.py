@@ -15,6 +15,8 @@ Features = NDArray[np.floating]
 
 
 class KernelDistance(NamedTuple):
+    """Squared MMD, not multiplied by anything."""
+
     mean: float  # over the subsets
     std: float
 

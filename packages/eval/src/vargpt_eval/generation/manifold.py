@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from vargpt_eval.counted import counted
 from vargpt_eval.generation.feature_statistics import expect_finite
 from vargpt_schema import UserError
 
@@ -19,6 +20,8 @@ _FEATURES_AT_A_TIME = 4_096
 
 
 class PrecisionRecall(NamedTuple):
+    """Shares of 1."""
+
     precision: float  # share of drawn images within the real ones' neighbourhoods
     recall: float  # share of real images within the drawn ones'
 
@@ -30,12 +33,12 @@ def precision_recall(
 
     UserError for too few images, NaN or infinity.
     """
-    for features in (drawn, real):
+    for which, features in (("drawn", drawn), ("real", real)):
         expect_finite(features)
         if len(features) <= neighbours:
             raise UserError(
-                f"{len(features)} images found, more than {neighbours} expected for precision "
-                "and recall. Draw or give more images."
+                f"{counted(len(features), f'{which} image')} found, more than {neighbours} "
+                "expected for precision and recall. Draw or give more images."
             )
     return PrecisionRecall(_covered(drawn, real, neighbours), _covered(real, drawn, neighbours))
 

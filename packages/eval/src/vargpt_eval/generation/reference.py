@@ -9,13 +9,15 @@ from vargpt_schema import UserError
 
 
 class Reference(NamedTuple):
+    """Statistics with what names them."""
+
     statistics: FeatureStatistics
     name: str  # of its file or folder
     sha256: str  # of the file, or of the images' pixels
 
 
-def reference_of_file(path: Path, extractor: str, *, may_lack_name: bool) -> Reference:
-    """Statistics in a file, which must be of this extractor.
+def reference_of_file(path: Path, extractor: str, width: int, *, may_lack_name: bool) -> Reference:
+    """Statistics in a file, which must be of this extractor with so many features an image.
 
     `may_lack_name`: a file that names no extractor is the evaluator's, taken to hold Inception's.
     """
@@ -24,5 +26,10 @@ def reference_of_file(path: Path, extractor: str, *, may_lack_name: bool) -> Ref
         raise UserError(
             f"{path}: statistics of extractor {found.statistics.extractor!r} found, {extractor!r} "
             "as the images expected. Make both with the same extractor."
+        )
+    if len(found.statistics.mean) != width:
+        raise UserError(
+            f"{path}: statistics of {len(found.statistics.mean)} features found, {width} as of the "
+            "images expected. Make both with the same extractor."
         )
     return Reference(found.statistics, path.name, found.sha256)

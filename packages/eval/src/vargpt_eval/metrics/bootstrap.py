@@ -27,6 +27,7 @@ class ClusterSums(NamedTuple):
     strata: NDArray[np.intp]  # (C,) number of each cluster's stratum; drawn within it
 
     def totals(self) -> dict[str, Floats]:
+        """Column to its scalar total over all clusters."""
         return {name: column.sum() for name, column in self.sums.items()}
 
 

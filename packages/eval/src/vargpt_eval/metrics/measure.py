@@ -18,6 +18,8 @@ BY = "by category: "  # prefix of the metrics of one category
 
 
 class Measure(NamedTuple):
+    """A benchmark's metrics as functions of sums over clusters."""
+
     clusters: ClusterSums
     metrics_of: MetricsOf
     num_left_out: int  # scored samples whose pair or question is not whole
@@ -25,6 +27,7 @@ class Measure(NamedTuple):
     beside: dict[str, float] = {}  # noqa: RUF012  # values that no interval belongs to
 
     def values(self) -> dict[str, float]:
+        """Metric to its value over all samples; NaN for a share of nothing."""
         found = self.metrics_of(self.clusters.totals())
         return {name: float(value) for name, value in found.items()}
 
@@ -148,7 +151,7 @@ def _mmbench(samples: Sequence[EvalSampleRecord]) -> Measure:
     groups = _groups(samples)
     whole = {name: group for name, group in groups.items() if _is_scored_question(group)}
     rotations = [
-        Rotation(int(one.sample_id), one.target, _prefetched(one), one.parsed or "")
+        Rotation(int(one.sample_id), one.target, _prefetched(one))
         for group in whole.values()
         for one in group
     ]

@@ -19,7 +19,6 @@ class SampleColumns(NamedTuple):
     category: list[str]  # empty where there is none
     parsed: list[str]
     target: list[str]
-    sample_id: list[str]
 
 
 def sample_columns(samples: Sequence[EvalSampleRecord]) -> SampleColumns:
@@ -34,7 +33,6 @@ def sample_columns(samples: Sequence[EvalSampleRecord]) -> SampleColumns:
         [sample.category or "" for sample in kept],
         [sample.parsed or "" for sample in kept],
         [sample.target for sample in kept],
-        [sample.sample_id for sample in kept],
     )
 
 
@@ -56,15 +54,12 @@ def summed_by_cluster(
     return ClusterSums(columns.cluster_ids, sums, stratum_of)
 
 
-def shares_by(
-    names: Sequence[str], hits: NDArray, weights: NDArray | None = None
-) -> dict[str, NDArray]:
+def shares_by(names: Sequence[str], hits: NDArray) -> dict[str, NDArray]:
     """For each name two columns: `name: sum` of the hits and `name: n` of the samples under it."""
     held = np.array(names)
-    ones = np.ones(len(held)) if weights is None else weights
     found = {}
     for name in sorted(set(names) - {""}):
         is_in = held == name
         found[f"{name}: sum"] = np.where(is_in, hits, 0.0)
-        found[f"{name}: n"] = np.where(is_in, ones, 0.0)
+        found[f"{name}: n"] = is_in
     return found

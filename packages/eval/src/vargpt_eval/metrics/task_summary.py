@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from vargpt_eval.counted import counted
 from vargpt_eval.metrics.bootstrap import NUM_DRAWS, SEED, bootstrap_draws, interval_of
 from vargpt_eval.metrics.measure import BY, Measure, measure
 from vargpt_eval.paper import LLAVA, VARGPT, paper_value
@@ -27,9 +28,10 @@ def task_summary(
     measured = measure(task.kind, samples)
     if not measured.clusters.cluster_ids:
         raise UserError(
-            f"{task.name}: none of {len(samples)} answers can be scored "
-            f"({sum(one.error is not None for one in samples)} are errors), at least one expected. "
-            "Run the benchmark again."
+            f"{task.name}: {counted(len(samples), 'answer')} found, "
+            f"{counted(sum(one.error is not None for one in samples), 'error')} among them, and "
+            "none that can be scored; at least one expected. "
+            "Run the benchmark again with `vargpt-eval run --retry-errors`."
         )
     figures = _figures(measured)
     is_subset = task.num_items is not None and len(samples) != task.num_items
@@ -61,6 +63,7 @@ def task_summary(
 
 
 def is_truncated(sample: EvalSampleRecord) -> bool:
+    """Whether the answer was cut off, by its limit or a full context."""
     return sample.error is None and sample.finish_reason == TRUNCATED
 
 

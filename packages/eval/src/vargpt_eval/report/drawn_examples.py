@@ -3,23 +3,20 @@
 RUN/drawn/TASK.json     for each: what was asked, what the model said, its pictures as data
 """
 
-import base64
-import io
 from collections import defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
-from vargpt_eval.generation.image_sources import decoded
+from vargpt_eval.generation.picture_file import picture_path
+from vargpt_eval.report.thumbnail import is_thumbnail, thumbnail
 from vargpt_eval.run_folder import read_object, write_json
 from vargpt_schema import GENERATIONS, UserError
 
 NUM_EXAMPLES = 16
 _MAX_SIDE_PX = 160
 _MAX_CHARACTERS = 400
-_PNG_DATA = "data:image/png;base64,"
 
 
 class Part(NamedTuple):
@@ -54,17 +51,22 @@ def write_drawn_examples(out: Path, task: str, generations: Path) -> None:
 def read_drawn_examples(out: Path) -> list[DrawnExample]:
     """Those of the first task that has some."""
     for path in sorted((out / "drawn").glob("*.json")):
-        held = read_object(path).get("examples", [])
-        return [
-            DrawnExample(one["prompt"], [_shown(Part(**part)) for part in one["parts"]])
-            for one in held
-        ]
+        try:
+            return [
+                DrawnExample(one["prompt"], [_shown(Part(**part)) for part in one["parts"]])
+                for one in read_object(path)["examples"]
+            ]
+        except (AttributeError, KeyError, TypeError) as error:
+            raise UserError(
+                f"{path}: no examples of drawn images found ({error}), those of this release "
+                "expected. Delete the file, and score the drawings again to have some."
+            ) from error
     return []
 
 
 def _shown(part: Part) -> Part:
     """Nothing but a PNG's own bytes is shown as a picture, whatever the file says."""
-    if part.picture is None or part.picture.startswith(_PNG_DATA):
+    if part.picture is None or is_thumbnail(part.picture):
         return part
     return Part("(picture cannot be read)", None)
 
@@ -84,18 +86,11 @@ def _example(parts: list[tuple[Path, dict[str, Any]]]) -> dict[str, Any]:
 def _part(file: Path, row: dict[str, Any]) -> Part:
     if row["kind"] != "image":
         return Part(_short(row["text"] or ""), None)
-    folder = file.parent.resolve()
-    path = (folder / (row["image"] or "")).resolve()
-    if not path.is_relative_to(folder) or not path.is_file():
+    path = picture_path(file, row["image"], row["prompt_id"])
+    if not path.is_file():
         return Part("(picture missing)", None)
-    pixels = decoded(path.read_bytes(), path.name)
-    if pixels is None:
-        return Part("(picture cannot be read)", None)
-    picture = Image.fromarray(pixels)
-    picture.thumbnail((_MAX_SIDE_PX, _MAX_SIDE_PX))
-    data = io.BytesIO()
-    picture.save(data, format="PNG", optimize=True)
-    return Part(None, _PNG_DATA + base64.b64encode(data.getvalue()).decode())
+    picture = thumbnail(path.read_bytes(), path.name, _MAX_SIDE_PX)
+    return Part(None, picture) if picture else Part("(picture cannot be read)", None)
 
 
 def _short(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from vargpt_eval.counted import counted
 from vargpt_eval.report.tables import Cell
 
 
@@ -25,6 +26,7 @@ def rendered(template: str, content: dict[str, Any], *, escaped: bool = True) ->
     environment.filters["cell"] = _cell_text
     environment.filters["signed"] = lambda value: f"{value:+,.2f}"
     environment.filters["figure"] = _figure_text
+    environment.filters["counted"] = counted
     return environment.get_template(template).render(css=css, css_sha256=digest, **content)
 
 

@@ -72,6 +72,7 @@ def report_tables(runs: Sequence[ScoredRun]) -> list[ReportTable]:
 
 
 def our_cell(run: ScoredRun, column: Column) -> Cell:
+    """A run's figure for a column; empty where it has none."""
     figure = run.figure(column.task, column.metric)
     if figure is None or figure["value"] is None:
         return Cell(None)

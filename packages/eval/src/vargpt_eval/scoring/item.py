@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkItem:
+    """Without the question: scorers do not read it."""
+
     sample_id: str  # unique within its task
     cluster_id: str  # what the bootstrap draws: image, circular group, or the item itself
     targets: tuple[str, ...]  # accepted answers; the human answers of the VQA tasks
@@ -19,6 +21,8 @@ class BenchmarkItem:
 
 
 class ItemScore(NamedTuple):
+    """What a scorer made of one response."""
+
     parsed: str  # what was read out of the response
     score: float  # 0 to 1
     is_fallback: bool = False  # nothing could be read: a guess, or a rule of last resort

@@ -3,13 +3,28 @@
 import ast
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from vargpt_eval.scoring.item import BenchmarkItem
 from vargpt_eval.scoring.mmbench import ROTATION_STEP
 
 Row = Mapping[str, Any]
+
+
+@contextmanager
+def as_value_error() -> Iterator[None]:
+    """Around reading a row: what is missing or of another form in it is a ValueError that says so.
+
+    The data sets' columns are checked nowhere else.
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise ValueError(f"column {error} not found") from error
+    except (AttributeError, SyntaxError, TypeError) as error:
+        raise ValueError(f"a value of another form ({error})") from error
 
 
 def vqa_item(row: Row, sample_id: str) -> BenchmarkItem:
@@ -26,6 +41,7 @@ def vqa_item(row: Row, sample_id: str) -> BenchmarkItem:
 
 
 def gqa_item(row: Row, sample_id: str) -> BenchmarkItem:
+    """The image is what the bootstrap draws."""
     return BenchmarkItem(
         sample_id=sample_id,
         cluster_id=str(row.get("imageId", sample_id)),
@@ -44,6 +60,7 @@ def world_question_item(row: Row, sample_id: str) -> BenchmarkItem:
 
 
 def pope_item(row: Row, sample_id: str) -> BenchmarkItem:
+    """`answer` is yes or no in any case; ValueError for another."""
     return BenchmarkItem(
         sample_id=sample_id,
         cluster_id=str(row.get("image_source", sample_id)),
@@ -62,6 +79,7 @@ def mme_item(row: Row, sample_id: str) -> BenchmarkItem:
 
 
 def seed_item(row: Row, sample_id: str) -> BenchmarkItem:
+    """`data_type` tells image questions from video ones."""
     return BenchmarkItem(
         sample_id=sample_id,
         cluster_id=sample_id,
@@ -71,6 +89,7 @@ def seed_item(row: Row, sample_id: str) -> BenchmarkItem:
 
 
 def scienceqa_item(row: Row, sample_id: str) -> BenchmarkItem:
+    """`answer` is an index of `choices`, here a letter; ValueError for one beyond them."""
     options = tuple(row["choices"])
     answer = row["answer"]
     if not 0 <= answer < len(options):

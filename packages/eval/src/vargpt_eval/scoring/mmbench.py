@@ -28,7 +28,6 @@ class Rotation(NamedTuple):
     row_index: int
     target: str
     prefetched: str | None  # read without the static rule
-    resolved: str  # read with it; empty for none
 
 
 def score_mmbench(
@@ -67,22 +66,12 @@ def prefetched_letter(response: str, options: Mapping[str, str]) -> str | None:
     return held[0] if len(held) == 1 else None
 
 
-def question_hits(rotations: Sequence[Rotation]) -> dict[int, bool]:
-    """Question to whether every rotation was read as its target.
-
-    Questions without their first rotation are left out, as in lmms-eval.
-    """
-    return {
-        question: all(rotation.resolved == rotation.target for rotation in group)
-        for question, group in _groups(rotations).items()
-    }
-
-
 def question_hits_guessing(rotations: Sequence[Rotation]) -> dict[int, bool]:
-    """The same as lmms-eval scores it without a judge: unread rotations are drawn from A to E.
+    """Question to whether all its rotations are right, as lmms-eval has it without a judge.
 
-    One generator runs through all questions in order, so one answer's draw hangs on all before it;
-    given beside the score, never as the score.
+    Rotations that no letter could be read from are drawn from A to E. One generator runs through
+    all questions in order, so one answer's draw hangs on all before it; given beside the score,
+    never as the score. Questions without their first rotation are left out.
     """
     generator = random.Random(_GUESS_SEED)
     hits = {}

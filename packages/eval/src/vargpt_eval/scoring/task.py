@@ -12,6 +12,7 @@ from vargpt_eval.scoring.item import BenchmarkItem, ItemScore
 from vargpt_eval.scoring.item_row import (
     ItemReader,
     Row,
+    as_value_error,
     gqa_item,
     mmbench_item,
     mme_item,
@@ -38,6 +39,8 @@ Kind = Literal["mean", "seed", "mmmu", "pope", "mme", "mmbench"]  # how items be
 
 
 class Task(NamedTuple):
+    """How the answers to one benchmark are read and summed up."""
+
     name: str  # lmms-eval's
     title: str
     num_items: int | None  # of the whole split; None where any number is whole
@@ -46,6 +49,14 @@ class Task(NamedTuple):
     score: Callable[[str, BenchmarkItem, Profile], ItemScore]
     item: ItemReader
     id_column: str | None  # None: the data set has no ids
+
+    def item_of(self, row: Row, sample_id: str) -> BenchmarkItem:
+        """The row as its scorer needs it; ValueError says what it lacks."""
+        with as_value_error():
+            item = self.item(row, sample_id)
+        if not all(isinstance(one, str) for one in item.targets):
+            raise ValueError("no text answer")
+        return item
 
     def ids(self, rows: Sequence[Row]) -> list[str]:
         """One sample id a row of the data set, in its order. KeyError without the id column."""

@@ -1,25 +1,22 @@
 """`vargpt-eval world`: the exact share of drawings that show what their prompt names."""
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from vargpt_eval.hashes import text_sha256
+from vargpt_eval.progress_lines import Progress
 from vargpt_eval.report.drawn_examples import write_drawn_examples
 from vargpt_eval.run_folder import RunFolder
-from vargpt_eval.scored_sample import sha256_of
 from vargpt_eval.world.checker import seen_scene
 from vargpt_eval.world.drawings import Drawing, read_drawings, read_pixels
 from vargpt_eval.world.scene_text import scene_of, scene_text
-from vargpt_eval.world.summary import Judged, summary_of
+from vargpt_eval.world.summary import TASK, Judged, summary_of
 from vargpt_schema import EVAL_SAMPLES, EvalSampleRecord
 from vargpt_schema.world import index_of, named_scene_at, scene_difference, split_of
 
-TASK = "world"
 _DRAWINGS_PER_FILE = 2_000
 _CHECKER_VERSION = 1  # raise it when the checker reads pictures differently
-
-Progress = Callable[[int, int], None]  # done, total
 
 
 class WorldScore(NamedTuple):
@@ -107,9 +104,9 @@ def _scored(drawing: Drawing) -> EvalSampleRecord:
         task=TASK,
         sample_id=drawing.sample_id,
         cluster_id=prompt.image_id,
-        doc_hash=sha256_of(f"{prompt.image_id} {prompt.caption}"),
+        doc_hash=text_sha256(f"{prompt.image_id} {prompt.caption}"),
         prompt=prompt.prompt,
-        prompt_hash=sha256_of(prompt.prompt),
+        prompt_hash=text_sha256(prompt.prompt),
         raw_response="" if drawing.picture is None else drawing.picture.path.name,
         n_tokens=None,
         finish_reason=None if drawing.picture is None else drawing.picture.finish_reason,

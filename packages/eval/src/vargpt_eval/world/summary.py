@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from vargpt_schema.world import ATTRIBUTES, Difference, Scene, Split
 
+TASK = "world"
+
 # What an attribute's share asks for; an object that is missing is wrong in every attribute.
 _WRONG_IN: dict[str, set[str]] = {
     "background": {"background", "unreadable"},
@@ -33,20 +35,20 @@ def summary_of(judged: Sequence[Judged]) -> dict[str, Any]:
     errors = Counter(drawing.error for drawing in judged)
     kinds = Counter(kind for drawing in judged for kind in _kinds(drawing))
     return {
-        "right": share(not one.differences for one in judged),
-        "opened": share(one.error != "missing" for one in judged),
+        "right": wilson_share(not one.differences for one in judged),
+        "opened": wilson_share(one.error != "missing" for one in judged),
         "by_split": {
-            split: share(not one.differences for one in judged if one.split == split)
+            split: wilson_share(not one.differences for one in judged if one.split == split)
             for split in splits
         },
         "by_num_objects": {
-            str(count): share(
+            str(count): wilson_share(
                 not one.differences for one in judged if len(one.expected.objects) == count
             )
             for count in counts
         },
         "by_attribute": {
-            attribute: share(
+            attribute: wilson_share(
                 wrong.isdisjoint(_kinds(one)) for one in judged if _names(one.expected, attribute)
             )
             for attribute, wrong in _WRONG_IN.items()
@@ -58,7 +60,7 @@ def summary_of(judged: Sequence[Judged]) -> dict[str, Any]:
     }
 
 
-def share(hits: Iterable[bool]) -> dict[str, Any]:
+def wilson_share(hits: Iterable[bool]) -> dict[str, Any]:
     """Share, its n and its 95 % Wilson interval; value and interval are None when n is 0."""
     outcomes = list(hits)
     n = len(outcomes)

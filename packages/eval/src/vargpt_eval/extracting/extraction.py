@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -11,23 +11,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vargpt_eval.counted import counted
 from vargpt_eval.extracting.clip import ClipScorer
 from vargpt_eval.extracting.extractor import Extractor, Images
 from vargpt_eval.generation.feature_folder import FeatureFolder
-from vargpt_eval.generation.image_sources import (
-    ImageEntry,
-    ImageSource,
-    Pixels,
-    centre_cropped,
-    decoded,
-    entries_sha256,
-)
+from vargpt_eval.generation.image_sources import ImageEntry, ImageSource, entries_sha256
+from vargpt_eval.generation.picture_file import Pixels, centre_cropped, decoded
+from vargpt_eval.progress_lines import Progress
 from vargpt_schema import UserError
 
 _NUM_THREADS = 4
 _BATCHES_AHEAD = 2
-
-Progress = Callable[[int, int], None]  # done, total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +32,7 @@ class Networks:
     clips: Sequence[ClipScorer] = ()
 
     def widths(self, text_kinds: Sequence[str]) -> dict[str, int]:
+        """Features an image, by kind; 1 for a cosine."""
         found = {kind: width for one in self.extractors for kind, width in one.widths.items()}
         return found | {
             f"cosine {clip.size} {kind}": 1 for clip in self.clips for kind in text_kinds
@@ -47,7 +42,9 @@ class Networks:
         return [*(one.name for one in self.extractors), *(clip.name for clip in self.clips)]
 
 
-class Seen(NamedTuple):
+class ExtractedImages(NamedTuple):
+    """All images of a source as the networks saw them."""
+
     folder: FeatureFolder
     kept: list[ImageEntry]
     undecodable: list[str]  # names
@@ -56,7 +53,7 @@ class Seen(NamedTuple):
     num_truncated: dict[str, int]  # texts that a text tower could not read whole, by cosine
 
 
-class Gathering:
+class FeatureExtraction:
     """Takes images as they come: from files, or from a model that draws without writing them.
 
     `texts` of an image: one a kind, in the order of `text_kinds`, such as instruction and caption.
@@ -118,7 +115,7 @@ class Gathering:
         batch = np.stack(found)
         features: dict[str, np.ndarray] = {}
         for extractor in self._networks.extractors:
-            features |= extractor.see(batch)
+            features |= extractor.extract(batch)
         for clip in self._networks.clips:
             embedded = clip.embedded(batch)
             for number, kind in enumerate(self._kinds):
@@ -147,7 +144,7 @@ class Gathering:
         }
 
 
-def see_images(
+def extract_features(
     source: ImageSource,
     networks: Networks,
     path: Path,
@@ -157,38 +154,38 @@ def see_images(
     texts: Sequence[Sequence[str]] = (),
     batch_size: int = 32,
     centre_crop_px: int | None = None,
-) -> Seen:
+) -> ExtractedImages:
     """All images of a source; run again on the same source it goes on where it stopped.
 
     UserError for images of several sizes or other modes, and when none can be decoded.
     """
     entries = source.entries
     identity = {"entries": entries_sha256(entries), "centre_crop_px": centre_crop_px}
-    gathering = Gathering(path, networks, text_kinds=text_kinds, identity=identity)
-    start = gathering.num_entries
+    extraction = FeatureExtraction(path, networks, text_kinds=text_kinds, identity=identity)
+    start = extraction.num_entries
     with ThreadPoolExecutor(_NUM_THREADS) as threads:
         for images in _decoded_batches(
             source, start, batch_size, threads, centre_crop_px=centre_crop_px
         ):
-            here = slice(gathering.num_entries, gathering.num_entries + len(images))
+            here = slice(extraction.num_entries, extraction.num_entries + len(images))
             names = [entry.name for entry in entries[here]]
-            gathering.add_decoded(images, texts[here] if texts else (), names)
-            progress(gathering.num_entries, len(entries))
-    lost = set(gathering.undecodable)
+            extraction.add_decoded(images, texts[here] if texts else (), names)
+            progress(extraction.num_entries, len(entries))
+    lost = set(extraction.undecodable)
     kept = [entry for place, entry in enumerate(entries) if place not in lost]
     if len(kept) < 2:
         raise UserError(
-            f"{path.parent}: {len(kept)} of {len(entries)} images can be read, at least two "
-            "expected. Draw them again."
+            f"{source.path}: {len(kept):,} of {counted(len(entries), 'image')} decoded, at least "
+            "two expected. Draw or give more."
         )
-    height, width = gathering.size_px
-    return Seen(
-        gathering.folder,
+    height, width = extraction.size_px
+    return ExtractedImages(
+        extraction.folder,
         kept,
         [entries[place].name for place in sorted(lost)],
         (height, width),
-        gathering.pixels_sha256,
-        gathering.num_truncated,
+        extraction.pixels_sha256,
+        extraction.num_truncated,
     )
 
 
