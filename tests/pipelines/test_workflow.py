@@ -1,6 +1,8 @@
 """The workflow: dry runs of every scale, and folders begun."""
 
 import importlib.util
+import subprocess
+import sys
 
 import pytest
 
@@ -27,7 +29,7 @@ def test_a_folder_that_the_same_step_began_is_left_alone(tmp_path):
 
 
 @pytest.mark.parametrize(("what", "text"), [("command --a 2", "1"), ("command --a 1", "2")])
-def test_a_folder_of_another_parameter_or_input_is_emptied(tmp_path, what, text):
+def test_a_folder_of_another_parameter_or_input_is_kept_aside(tmp_path, what, text):
     source = tmp_path / "in"
     source.write_text("1")
     folder = tmp_path / "out"
@@ -37,6 +39,75 @@ def test_a_folder_of_another_parameter_or_input_is_emptied(tmp_path, what, text)
     source.write_text(text)
     begin()(folder, what, [source])
     assert not folder.exists()
+    assert (tmp_path / "out.before-1" / "half-done").exists()
+
+
+def test_a_folder_comes_back_with_its_configuration(tmp_path):
+    folder = tmp_path / "out"
+    for number in ("1", "2", "3"):
+        begin()(folder, f"command --a {number}", [])
+        folder.mkdir()
+        (folder / f"of-{number}").touch()
+    begin()(folder, "command --a 1", [])
+    assert (folder / "of-1").exists()
+    begin()(folder, "command --a 1", [])
+    assert (folder / "of-1").exists()
+    begin()(folder, "command --a 3", [])
+    assert (folder / "of-3").exists()
+    kept = {path.name for path in tmp_path.glob("out.before-*/of-*")}
+    assert kept == {"of-1", "of-2"}
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ("datagen build-130k --max-usd 40 --out a", "datagen build-130k --max-usd 60 --out a"),
+        ("datagen build-130k --out a", "datagen build-130k --in-flight 64 --out a"),
+        (
+            "vargpt train 3 --set save_every=200 --set epochs=12",
+            "vargpt train 3 --set save_every=50 --set epochs=12",
+        ),
+    ],
+)
+def test_a_raised_cap_or_more_checkpoints_go_on_in_the_same_folder(tmp_path, before, now):
+    folder = tmp_path / "out"
+    begin()(folder, before, [])
+    folder.mkdir()
+    (folder / "paid").touch()
+    begin()(folder, now, [])
+    assert (folder / "paid").exists()
+
+
+def test_a_kill_between_the_folder_and_its_stamp_loses_neither(tmp_path):
+    folder = tmp_path / "out"
+    begin()(folder, "command --a 1", [])
+    folder.mkdir()
+    (folder / "of-1").touch()
+    folder.rename(tmp_path / "out.before-1")  # killed here: the stamp lies where it was
+    begin()(folder, "command --a 2", [])
+    assert not folder.exists()
+    folder.mkdir()
+    (folder / "of-2").touch()
+    (tmp_path / ".out.begun").unlink()  # killed before the stamp of a folder was written
+    begin()(folder, "command --a 2", [])
+    assert not folder.exists()
+    kept = {path.name for path in tmp_path.glob("out.before-*/of-*")}
+    assert kept == {"of-1", "of-2"}
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    ran = subprocess.run(
+        [sys.executable, ROOT / "pipelines" / "begin.py", tmp_path / "file" / "stage1", "command"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(f"error: {tmp_path / 'file'}")
+    assert "; a folder that this user may fill was expected" in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
 
 
 @needs_snakemake
