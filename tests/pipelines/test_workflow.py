@@ -123,15 +123,43 @@ def test_a_dry_run_plans_three_stages_and_a_report(tmp_path, scale, stages):
 
 @needs_snakemake
 @pytest.mark.slow
-def test_a_key_that_no_configuration_has_is_refused(tmp_path):
-    planned = snakemake("--cores", "1", "--config", "scales=small", "-n", cwd=tmp_path)
-    assert planned.returncode != 0
-    assert "--config scales: no such key, one of " in planned.stderr + planned.stdout
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["scales=small"], "--config scales: no such key, one of "),
+        (["scale=huge"], "--config scale=huge: one of tiny, small, paper was expected"),
+        (
+            ["rows={tran: 5}"],
+            "--config rows: tran: no such key, one of 1270k, 130k, class, train, ",
+        ),
+        (["train=5"], "--config train=5: KEY: VALUE of image_tokenizer, base, 1, 2, 3 was"),
+        (["scale=paper", "cut=1"], "--config cut=1: found with scale=paper, tiny or small was"),
+        (["out=my run"], "--config out=my run: a path of letters, digits and ./+@=_- alone was"),
+        (["out=file/run"], "--config out=file/run: file found, a folder that this user may fill"),
+    ],
+)
+def test_a_configuration_that_cannot_be_is_refused_in_one_line(tmp_path, words, said):
+    (tmp_path / "file").touch()
+    ran = snakemake("--cores", "1", "-n", "--config", *words, cwd=tmp_path)
+    assert ran.returncode != 0
+    assert any(line.startswith(said) for line in (ran.stdout + ran.stderr).splitlines())
+    assert "Traceback" not in ran.stderr
+    assert {path.name for path in tmp_path.iterdir()} <= {"file", ".snakemake"}
 
 
 @needs_snakemake
 @pytest.mark.slow
-def test_a_scale_that_is_none_is_refused(tmp_path):
-    planned = snakemake("--cores", "1", "--config", "scale=huge", "-n", cwd=tmp_path)
-    assert planned.returncode != 0
-    assert "scale=huge: one of tiny, small, paper was expected" in planned.stderr + planned.stdout
+def test_a_cut_run_has_a_folder_of_its_own(tmp_path):
+    for words, folder in ((["cut=1"], "reproduction/tiny-cut"), ([], "reproduction/tiny")):
+        planned = snakemake("-n", "-p", "--cores", "1", "--config", *words, cwd=tmp_path)
+        assert f"--out {folder}/stage3 " in planned.stdout + planned.stderr
+
+
+@needs_snakemake
+@pytest.mark.slow
+def test_the_seed_of_a_run_is_that_of_every_training(tmp_path):
+    planned = snakemake("-n", "-p", "--cores", "1", "--config", "seed=7", cwd=tmp_path)
+    lines = (planned.stdout + planned.stderr).splitlines()
+    trains = [line.strip() for line in lines if line.strip().startswith("vargpt train ")]
+    assert len(trains) == 5
+    assert all("--set seed=7 " in line for line in trains)
