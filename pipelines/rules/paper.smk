@@ -1,5 +1,5 @@
 # The paper's run: ImageNet, published parts, a cluster. None of it has been run: no GPU, no ImageNet,
-# no weights were at hand. GPU hours are worked out in docs/training.md, not measured.
+# no weights were at hand. docs/reproduction.md works out count, GPU hours and USD of every step.
 #
 # What to fetch first (config/paper.yaml says where it is expected):
 #   ImageNet-1k training and validation images               image-net.org, own terms
@@ -179,7 +179,7 @@ rule stage:
         lambda wildcards: at(BEFORE[wildcards.number]),
         at("codes/manifest.json"),
         lambda wildcards: [
-            at(f"data-{source}/manifest.json")
+            at(f"data-{source.partition(':')[0]}/manifest.json")
             for source in config["data"][int(wildcards.number)]
         ],
     output:

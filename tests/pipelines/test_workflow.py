@@ -1,6 +1,7 @@
 """The workflow: dry runs of every scale, and folders begun."""
 
 import importlib.util
+import shlex
 import subprocess
 import sys
 
@@ -134,6 +135,7 @@ def test_a_dry_run_plans_three_stages_and_a_report(tmp_path, scale, stages):
         ),
         (["train=5"], "--config train=5: KEY: VALUE of image_tokenizer, base, 1, 2, 3 was"),
         (["scale=paper", "cut=1"], "--config cut=1: found with scale=paper, tiny or small was"),
+        (["data={3: [130k]}"], "data: 130k found, and no number of its rows, which was expected"),
         (["out=my run"], "--config out=my run: a path of letters, digits and ./+@=_- alone was"),
         (["out=file/run"], "--config out=file/run: file found, a folder that this user may fill"),
     ],
@@ -163,3 +165,33 @@ def test_the_seed_of_a_run_is_that_of_every_training(tmp_path):
     trains = [line.strip() for line in lines if line.strip().startswith("vargpt train ")]
     assert len(trains) == 5
     assert all("--set seed=7 " in line for line in trains)
+
+
+@needs_snakemake
+@pytest.mark.slow
+def test_numbers_in_a_mapping_of_the_command_line_take_the_place_of_the_files(tmp_path):
+    words = ["scale=paper", "cpu=1", "nodes={2: 1}", "train={3: {max_steps: 5}}", "out="]
+    planned = snakemake("-n", "-p", "--cores", "1", "--config", *words, cwd=tmp_path)
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    lines = [line.strip() for line in (planned.stdout + planned.stderr).splitlines()]
+    stage = {
+        number: next(line for line in lines if f" vargpt train {number} " in line)
+        for number in ("1", "2", "3")
+    }
+    assert stage["2"].startswith("torchrun --nproc-per-node=8 --no-python vargpt train 2 ")
+    assert stage["1"].startswith("srun --nodes=8 --ntasks-per-node=1 --cpus-per-task=64 bash -c ")
+    assert "--set max_steps=5 " in stage["3"] + " "
+    assert "--out reproduction/paper/stage3 " in stage["3"]
+
+
+@needs_snakemake
+@pytest.mark.slow
+def test_other_nodes_go_on_in_the_folder_that_was_begun(tmp_path):
+    begun = []
+    for nodes in (8, 4):
+        words = ["scale=paper", "cpu=1", f"nodes={{3: {nodes}}}", "out=run"]
+        planned = snakemake("-n", "-p", "--cores", "1", "--config", *words, cwd=tmp_path)
+        lines = [shlex.split(line) for line in planned.stdout.splitlines() if "begin.py" in line]
+        begun += [words[3] for words in lines if words[2] == "run/stage3"]
+    assert begun[0] == begun[1]
+    assert begun[0].startswith("vargpt train 3 ")
