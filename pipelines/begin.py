@@ -19,12 +19,11 @@ FREE = re.compile(
     r" --(?:max-usd|in-flight|price) \S+"
     r"| --set (?:log_every|save_every|sample_every|num_threads|zero_stage)=\S+"
 )
-TRAINS_BASE = "vargpt train base "  # which takes no other --set
 
 
 def begin(folder: Path, what: str, inputs: list[Path]) -> None:
     """Leave a folder that this very step began, put any other aside, and stamp it."""
-    digest = hashlib.sha256((what if TRAINS_BASE in what else FREE.sub("", what)).encode())
+    digest = hashlib.sha256(FREE.sub("", what).encode())
     for path in inputs:
         digest.update(path.read_bytes())
     wanted = digest.hexdigest()

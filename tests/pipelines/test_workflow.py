@@ -191,7 +191,9 @@ def test_other_nodes_go_on_in_the_folder_that_was_begun(tmp_path):
     for nodes in (8, 4):
         words = ["scale=paper", "cpu=1", f"nodes={{3: {nodes}}}", "out=run"]
         planned = snakemake("-n", "-p", "--cores", "1", "--config", *words, cwd=tmp_path)
-        lines = [shlex.split(line) for line in planned.stdout.splitlines() if "begin.py" in line]
-        begun += [words[3] for words in lines if words[2] == "run/stage3"]
+        for line in (planned.stdout + planned.stderr).splitlines():
+            if "begin.py run/stage3 " in line:
+                begun.append(shlex.split(line.partition("begin.py ")[2])[1])
+    assert len(begun) == 2
     assert begun[0] == begun[1]
     assert begun[0].startswith("vargpt train 3 ")
