@@ -2,30 +2,96 @@
 
 Commands resume in a folder that they began themselves and refuse one that another configuration
 began. So a folder whose stamp names the same WHAT (the command's parameters) and the same bytes of
-every INPUT is left as it is, half done or done; any other is emptied first. The stamp lies beside,
-and so do the CPU seconds that the command took, which go with the folder.
+every INPUT is left as it is, half done or done. Any other is moved to FOLDER.before-1, -2, ... and
+comes back when its configuration does: replies that were paid and days of training are never
+deleted. Beside the folder lie its stamp and the CPU seconds that its command took.
 """
 
 import hashlib
+import re
 import shutil
 import sys
 from pathlib import Path
 
+# Options that commands take on a folder that they began without: they change no result. A cap that
+# was reached may so be raised, and goes on with the replies that were paid.
+FREE = re.compile(
+    r" --(?:max-usd|in-flight|price) \S+"
+    r"| --set (?:log_every|save_every|sample_every|num_threads|zero_stage)=\S+"
+)
+
+
+STAMP, CPU_SECONDS = "begun", "cpu_seconds"  # ends of the names of what lies beside
+
 
 def begin(folder: Path, what: str, inputs: list[Path]) -> None:
-    """Leave a folder that this very step began, empty any other, and stamp it."""
-    digest = hashlib.sha256(what.encode())
+    """Leave a folder that this very step began, put any other aside, and stamp it."""
+    digest = hashlib.sha256(FREE.sub("", what).encode())
     for path in inputs:
         digest.update(path.read_bytes())
-    stamp = folder.parent / f".{folder.name}.begun"
-    if stamp.exists() and stamp.read_text() == digest.hexdigest():
+    wanted = digest.hexdigest()
+    if _told(folder) == wanted:
         return
-    if folder.exists():
-        shutil.rmtree(folder)
-    (folder.parent / f".{folder.name}.cpu_seconds").unlink(missing_ok=True)
+    _put_aside(folder)
+    earlier = next((each for each in _kept(folder) if _told(each) == wanted), None)
+    if earlier is not None:
+        earlier.rename(folder)
+        _move_beside(earlier, folder)
+        _say(f"{earlier} is {folder} again: it was begun with this configuration and input")
+        return
     folder.parent.mkdir(parents=True, exist_ok=True)
-    stamp.write_text(digest.hexdigest())
+    _beside(folder, CPU_SECONDS).unlink(missing_ok=True)
+    partial = _beside(folder, "partial")
+    partial.write_text(wanted)
+    partial.replace(_beside(folder, STAMP))
+
+
+def _put_aside(folder: Path) -> None:
+    """Under the first free name; a folder without a file is only taken away."""
+    if not folder.exists():
+        return
+    if not any(path.is_file() for path in folder.rglob("*")):
+        shutil.rmtree(folder)
+        return
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}.before-{number}")).exists():
+        number += 1
+    folder.rename(aside)
+    _move_beside(folder, aside)
+    _say(f"{folder} was begun with another configuration or input; it is kept as {aside}")
+
+
+def _move_beside(before: Path, now: Path) -> None:
+    """What lies beside one name to the other."""
+    for what in (STAMP, CPU_SECONDS):
+        _beside(now, what).unlink(missing_ok=True)
+        if _beside(before, what).exists():
+            _beside(before, what).rename(_beside(now, what))
+
+
+def _kept(folder: Path) -> list[Path]:
+    return sorted(folder.parent.glob(f"{folder.name}.before-*"))
+
+
+def _beside(folder: Path, what: str) -> Path:
+    return folder.with_name(f".{folder.name}.{what}")
+
+
+def _told(folder: Path) -> str | None:
+    stamp = _beside(folder, STAMP)
+    return stamp.read_text() if stamp.exists() else None
+
+
+def _say(what: str) -> None:
+    print(f"begin: {what}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
-    begin(Path(sys.argv[1]), sys.argv[2], [Path(each) for each in sys.argv[3:]])
+    place = Path(sys.argv[1])
+    try:
+        begin(place, sys.argv[2], [Path(each) for each in sys.argv[3:]])
+    except OSError as error:
+        sys.exit(
+            f"error: {error.filename or place}: {error.strerror}; a folder that this user may fill "
+            "was expected. Give another with --config out=DIR, or mend this one."
+        )

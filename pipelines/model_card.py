@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-FRONT = """---
-license: apache-2.0
+HEAD = """---
+{front}language: [en]
 pipeline_tag: any-to-any
 tags: [vargpt, next-scale-prediction, {tag}]
 ---
@@ -19,30 +19,77 @@ tags: [vargpt, next-scale-prediction, {tag}]
 
 {told}
 
+```
+vargpt generate --model DIR --prompts "{prompt}" --out ./drawn
+vargpt chat --model DIR
+```
+
+DIR is this folder. Other libraries cannot load it: its classes are the VARGPT toolkit's.
+
+## Intended use
+
+{use}
+
+## Licence
+
+{licence}
+
+## Training
+
 | stage | trained parameters | steps | rows a step | peak learning rate | rows of data |
 | --- | ---: | ---: | ---: | ---: | --- |
 """
-WORLD = (
-    "Image tokenizer, vision tower, language model and visual decoder were **trained here on the "
-    "sample world** of drawn shapes, in place of the published parts; then stages 1, 2 and 3 of "
-    "arXiv 2501.12327 as the paper freezes them. It knows coloured shapes and nothing else."
-)
-PAPER = (
-    "Made from the published parts (LLaVA-1.5-7b, VAR-d30) with stages 1, 2 and 3 of arXiv "
-    "2501.12327."
-)
+WORLD = {
+    "front": "",
+    "tag": "sample-world",
+    "told": (
+        "Image tokenizer, vision tower, language model and visual decoder were **trained here on "
+        "the sample world** of drawn shapes, in place of the published parts; then stages 1, 2 and "
+        "3 of arXiv 2501.12327 as the paper freezes them."
+    ),
+    "prompt": "Please draw a red circle.",
+    "use": (
+        "To try the toolkit and to compare recipes. It knows coloured shapes and nothing else, and "
+        "has seen the wordings of the sample world alone; its answers and drawings are of no use "
+        "beyond it."
+    ),
+    "licence": (
+        "None is declared here: whoever publishes it chooses one. No weights, pictures or text of "
+        "others went into it."
+    ),
+}
+PAPER = {
+    "front": ("license: llama2\nbase_model: [llava-hf/llava-1.5-7b-hf, FoundationVision/var]\n"),
+    "tag": "imagenet",
+    "told": (
+        "Made from the published parts (LLaVA-1.5-7b, VAR-d30) with stages 1, 2 and 3 of arXiv "
+        "2501.12327."
+    ),
+    "prompt": "Please draw a golden retriever on a lawn.",
+    "use": (
+        "Research on models that answer and draw. It draws what ImageNet shows, at 256 px, and "
+        "answers in English about pictures, wrongly at times and with the biases of its data; no "
+        "filter looks at its input or output. It is not for decisions about people, nor for "
+        "pictures that pass as real."
+    ),
+    "licence": (
+        "Its language model is LLaVA-1.5's Vicuna-7B, under the Llama 2 Community License, which "
+        "holds for what is made from it. The terms of the data hold too: ImageNet's pictures are "
+        "for research that is not commercial, parts of LLaVA-1.5's and OneVision's text were "
+        "written by other models under their owners' terms. All this as their owners' pages say; "
+        "nobody has checked it here."
+    ),
+}
 
 
 def card(run: Path, scale: str) -> str:
     """The card of one run."""
     is_world = scale != "paper"
-    lines = [
-        FRONT.format(
-            tag="sample-world" if is_world else "imagenet",
-            where=f"on the sample world, scale {scale}" if is_world else "at full size",
-            told=WORLD if is_world else PAPER,
-        ).rstrip("\n")
-    ]
+    head = {
+        "where": f"on the sample world, scale {scale}" if is_world else "at full size",
+        **(WORLD if is_world else PAPER),
+    }
+    lines = [HEAD.format(**head).rstrip("\n")]
     for stage in ("1", "2", "3"):
         made = _read(run / f"stage{stage}" / "manifest.json")
         config = made["config"]

@@ -25,7 +25,7 @@ MAX_FILES = 8
 MAX_FILE_BYTES = 15 * 2**20
 FULL_PRECISION_PART = "vae_local."
 _HALVED = "halved"  # key of a weight file's metadata: names of the tensors that were float32
-_PART = re.compile(r"state-([0-9]{3})-([0-9a-f]{16})-([0-9])-of-([0-9])\.part")
+_PART = re.compile(r"state-([0-9]{3,})-([0-9a-f]{16})-([0-9])-of-([0-9])\.part")
 
 
 class _Set(NamedTuple):
@@ -113,7 +113,8 @@ def load(state: Path, work: Path) -> bool:
                 shutil.copyfileobj(piece, joined)
     with tarfile.open(archive) as tar:
         tar.extractall(unpacking / "content", filter="data")
-    for top in sorted((unpacking / "content").iterdir()):
+    # Files last: the record of what is done must not be there before what it lists.
+    for top in sorted((unpacking / "content").iterdir(), key=lambda top: (top.is_file(), top.name)):
         if not (work / top.name).exists():
             for weights in sorted(top.rglob("*.safetensors")):
                 _write_whole_precision(weights)

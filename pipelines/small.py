@@ -19,6 +19,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 import tomllib
@@ -27,11 +28,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-from small_run import LimitReachedError, SmallRun  # beside this file, as the next
-from small_steps import STEPS
+try:
+    import yaml
+    from small_run import LimitReachedError, SmallRun  # beside this file, as the next
+    from small_steps import STEPS
 
-from vargpt_schema.errors import UserError
+    from vargpt_schema.errors import UserError, refused_path
+except ModuleNotFoundError as error:
+    print(
+        f"error: no module {error.name} found, what `python {sys.argv[0]}` needs was expected. "
+        "Install it, or for vargpt_ modules run in the repository: "
+        "export PYTHONPATH=$(echo packages/*/src | tr ' ' ':')",
+        file=sys.stderr,
+    )
+    sys.exit(2)
 
 HERE = Path(__file__).parent
 LIMIT_S = 450
@@ -92,6 +102,26 @@ def name_packages(folder: Path) -> None:
     sys.path.append(str(folder))
 
 
+def expect_places(work: Path, state: Path, out: Path) -> None:
+    """UserError for folders that lie in one another; OSError for one that cannot be made."""
+    if state.resolve().is_relative_to(work.resolve()) or work.resolve().is_relative_to(
+        state.resolve()
+    ):
+        raise UserError(
+            f"--state {state}: a folder that is in --work {work} or holds it found, one apart from "
+            "it was expected, as WORK may be lost. Give another."
+        )
+    if out.resolve() == state.resolve():
+        raise UserError(
+            f"--out {out}: the folder of --state found, another was expected: STATE is at most 8 "
+            "files. Give another."
+        )
+    for folder in (state, out):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+
+
 def read_config(*, is_cut: bool) -> dict[str, Any]:
     """config/small.yaml, and over it config/small-cut.yaml."""
     config = yaml.safe_load((HERE / "config" / "small.yaml").read_text())
@@ -123,11 +153,12 @@ def main() -> int:
     parser.add_argument("--limit-s", type=float, default=LIMIT_S, help="then stop and keep")
     parser.add_argument("--cut", action="store_true", help="a few steps of everything, as a test")
     words = parser.parse_args()
-    name_packages(words.work / ".names")
     run = SmallRun(read_config(is_cut=words.cut), words.work, words.state)
     names = list(STEPS)
     try:
-        run.open([words.state, *([words.source] if words.source else [])])
+        expect_places(words.work, words.state, words.out)
+        run.open(words.source)
+        name_packages(words.work / ".names")
         with stopping_after(words.limit_s):
             for step in names[: names.index(words.until) + 1]:
                 if step not in run.done:
@@ -135,8 +166,11 @@ def main() -> int:
                     figures = STEPS[step](run)
                     run.finish(step, {"wall_s": round(time.monotonic() - started, 1), **figures})
                     print(f"{step} done", file=sys.stderr, flush=True)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (UserError, OSError) as error:
+        refusal = refused_path(error) if isinstance(error, OSError) else error
+        if refusal is None:
+            raise
+        print(f"error: {refusal}", file=sys.stderr)
         return 2
     except LimitReachedError:
         open_step = next(step for step in names if step not in run.done)

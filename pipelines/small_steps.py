@@ -17,6 +17,11 @@ def training_settings(values: dict[str, Any]) -> list[str]:
     return [f"{key}={value}" for key, value in values.items()]
 
 
+def training_values(run: SmallRun, part: str | int) -> list[str]:
+    """Those of a part of the configuration, whose seed is the run's."""
+    return training_settings({"seed": run.config["seed"], **run.config["train"][part]})
+
+
 def curve_of(metrics: Path, names: tuple[str, ...], num_points: int = 40) -> list[dict[str, Any]]:
     """Some lines of a metrics.jsonl, the last among them."""
     lines = [json.loads(line) for line in metrics.read_text().splitlines()]
@@ -111,9 +116,7 @@ def train_image_tokenizer(run: SmallRun) -> dict[str, Any]:
         pictures_of(data / "captions.parquet", data),
         folder,
         with_settings(IMAGE_TOKENIZER_PRESETS["tiny"], training_settings(run.config["set_model"])),
-        with_settings(
-            ImageTokenizerTraining(), training_settings(run.config["train"]["image_tokenizer"])
-        ),
+        with_settings(ImageTokenizerTraining(), training_values(run, "image_tokenizer")),
     )
     if trained.stopped_by:
         raise LimitReachedError
@@ -163,7 +166,7 @@ def train_base(run: SmallRun) -> dict[str, Any]:
             run.config["preset"], seed=run.config["seed"], image_tokenizer=image_tokenizer(run)
         )
         write_model(start, made, settings, dtype=None)
-    training = with_settings(BaseTraining(), training_settings(run.config["train"]["base"]))
+    training = with_settings(BaseTraining(), training_values(run, "base"))
     trained = train(start, data, data, run.work / "base", training, codes=codes(run))
     if trained.stopped_by:
         raise LimitReachedError
@@ -183,7 +186,7 @@ def train_stage(run: SmallRun, number: str) -> dict[str, Any]:
         name, colon, weight = listed.partition(":")
         folder = drawing if name == "1270k" else data / name
         sources.append(source_of(f"{folder}{colon}{weight}"))
-    values = training_settings(run.config["train"][int(number)])
+    values = training_values(run, int(number))
     assert run.model is not None
     trained = train(
         number,  # pyright: ignore[reportArgumentType]

@@ -1,5 +1,5 @@
 # The paper's run: ImageNet, published parts, a cluster. None of it has been run: no GPU, no ImageNet,
-# no weights were at hand. GPU hours are worked out in docs/training.md, not measured.
+# no weights were at hand. docs/reproduction.md works out count, GPU hours and USD of every step.
 #
 # What to fetch first (config/paper.yaml says where it is expected):
 #   ImageNet-1k training and validation images               image-net.org, own terms
@@ -12,12 +12,13 @@ NODES, GPUS = config["nodes"], config["gpus_per_node"]
 
 def ranks(number):
     """The launcher of a step on its nodes. On several, srun starts torchrun once on each, and only
-    there the list of nodes is known.
+    there the list of nodes is known. srun does not take the job's --cpus-per-task over by itself.
     """
     if NODES[number] == 1:
         return f"torchrun --nproc-per-node={GPUS} --no-python"
     return (
-        f"srun --nodes={NODES[number]} --ntasks-per-node=1 bash -c 'torchrun"
+        f"srun --nodes={NODES[number]} --ntasks-per-node=1 --cpus-per-task={8 * GPUS} bash -c"
+        " 'torchrun"
         f" --nnodes={NODES[number]} --nproc-per-node={GPUS} --rdzv-backend=c10d --rdzv-endpoint="
         f'$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n1):{config["rendezvous_port"]}'
         ' --no-python "$@"\' torchrun'
@@ -138,12 +139,13 @@ rule codes:
     output:
         at("codes/manifest.json"),
     params:
-        command=f"{ranks('codes')} vargpt encode --model {config['vae']}"
+        launcher=ranks("codes"),
+        command=f"vargpt encode --model {config['vae']}"
         f" --images {config['imagenet']} --centre centre --out {at('codes')}",
     resources:
         **nodes("codes", 6),
     shell:
-        step("codes")
+        step("codes", launched="{params.launcher} ")
 
 
 rule start:
@@ -151,7 +153,7 @@ rule start:
         at("start/config.json"),
     params:
         command=f"vargpt init --llava {config['llava']} --var {config['var']}"
-        f" --vae {config['vae']} --out {at('start')}",
+        f" --vae {config['vae']} --seed {config['seed']} --out {at('start')}",
     resources:
         gpu=0,
     shell:
@@ -177,7 +179,7 @@ rule stage:
         lambda wildcards: at(BEFORE[wildcards.number]),
         at("codes/manifest.json"),
         lambda wildcards: [
-            at(f"data-{source}/manifest.json")
+            at(f"data-{source.partition(':')[0]}/manifest.json")
             for source in config["data"][int(wildcards.number)]
         ],
     output:
@@ -185,8 +187,9 @@ rule stage:
     wildcard_constraints:
         number="[123]",
     params:
+        launcher=lambda wildcards: ranks(int(wildcards.number)),
         command=lambda wildcards: (
-            f"{ranks(int(wildcards.number))} vargpt train {wildcards.number}"
+            f"vargpt train {wildcards.number}"
             f" --model {at(BEFORE[wildcards.number].split('/')[0])} "
             + " ".join(
                 f"--data {at('data-')}{source}"
@@ -198,7 +201,7 @@ rule stage:
     resources:
         **nodes_of_stage(),
     shell:
-        step("stage{number}")
+        step("stage{number}", launched="{params.launcher} ")
 
 
 rule generate:
@@ -209,7 +212,7 @@ rule generate:
         touch(at("drawn/done")),
     params:
         command=f"vargpt generate --model {at('stage3')} --prompts {at('prompts/data')}"
-        f" --batch-size 64 {config['generate_options']} --out {at('drawn')}",
+        f" --seed {config['seed']} --batch-size 64 {config['generate_options']} --out {at('drawn')}",
     shell:
         step("drawn")
 
@@ -262,7 +265,7 @@ rule model_card:
     output:
         at("stage3/README.md"),
     params:
-        command=f"{shlex.quote(sys.executable)} {HERE / 'model_card.py'} {RUN} {scale}",
+        command=f"{shlex.quote(sys.executable)} {shlex.quote(str(HERE / 'model_card.py'))} {RUN} {scale}",
     resources:
         gpu=0,
     shell:

@@ -80,7 +80,7 @@ rule model_card:
     output:
         at("stage3/README.md"),
     params:
-        command=f"{shlex.quote(sys.executable)} {HERE / 'model_card.py'} {RUN} {scale}",
+        command=f"{shlex.quote(sys.executable)} {shlex.quote(str(HERE / 'model_card.py'))} {RUN} {scale}",
     resources:
         gpu=0,
     shell:

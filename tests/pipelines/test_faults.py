@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -98,6 +99,7 @@ def test_the_same_command_goes_on_to_the_report_after_every_kill(run: Run):
 def test_what_was_finished_before_a_fault_is_not_made_again(run: Run):
     now = {name: (run.folder / name).stat().st_mtime_ns for name in run.made_once}
     assert now == run.made_once
+    assert not list(run.folder.rglob("*.before-*"))
 
 
 def test_a_second_run_has_nothing_to_do(run: Run):
@@ -140,6 +142,7 @@ def test_the_model_card_holds_what_was_trained_and_scored(run: Run):
     card = (stage3 / "README.md").read_text("utf-8")
     manifest = json.loads((stage3 / "manifest.json").read_text())
     assert "trained here on the sample world" in card
+    assert "license" not in yaml.safe_load(card.split("---")[1])
     assert f"Weights sha256 `{manifest['model_sha256']}`" in card
     assert f"| 3 | {manifest['num_trained_parameters']:,} | 2 | 8 | 0.002 |" in card
     asked = json.loads((run.folder / "scores-stage3/asked-validation/summary.json").read_text())
@@ -156,6 +159,18 @@ def test_the_data_card_holds_what_was_built(run: Run):
     assert "Sample-World-Instruct" in front["pretty_name"]
     assert "ImageNet" not in front["pretty_name"]
     assert "| rows | 300 |" in card
+
+
+def test_every_rule_goes_on_in_its_finished_folder(run: Run):
+    """As after a kill between a command's end and Snakemake's note of it: the outputs are gone."""
+    steps = [path.read_text() for path in sorted(run.folder.rglob("metrics.jsonl"))]
+    weights = run.folder / "stage3" / "model.safetensors"
+    before = sha256(weights.read_bytes()).hexdigest()
+    forced = snakemake(*WORDS, "--forceall", cwd=run.folder.parent)
+    assert forced.returncode == 0, forced.stdout[-2_000:] + forced.stderr[-2_000:]
+    assert sha256(weights.read_bytes()).hexdigest() == before
+    assert [path.read_text() for path in sorted(run.folder.rglob("metrics.jsonl"))] == steps
+    assert not list(run.folder.rglob("*.before-*"))
 
 
 def test_a_changed_parameter_runs_what_depends_on_it_and_nothing_else(run: Run):

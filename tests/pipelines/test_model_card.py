@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tests.pipelines.planned import ROOT
 
 
@@ -54,6 +56,16 @@ def test_benchmarks_give_their_headline_and_drawn_images_all_their_figures(tmp_p
     program = ROOT / "pipelines" / "model_card.py"
     subprocess.run([sys.executable, program, tmp_path, "paper"], check=True, timeout=120)
     card = (tmp_path / "stage3" / "README.md").read_text("utf-8")
+    front = yaml.safe_load(card.split("---")[1])
+    assert front == {
+        "license": "llama2",
+        "base_model": ["llava-hf/llava-1.5-7b-hf", "FoundationVision/var"],
+        "language": ["en"],
+        "pipeline_tag": "any-to-any",
+        "tags": ["vargpt", "next-scale-prediction", "imagenet"],
+    }
+    headings = [line for line in card.splitlines() if line.startswith("## ")]
+    assert headings == ["## Intended use", "## Licence", "## Training", "## Scores"]
     assert "Made from the published parts" in card
     assert "| 3 | 42,000,000 | 3,000 | 1,024 | 5e-05 | data-class 1,281,167 |" in card
     assert card.partition("## Scores")[2].split("\n\n")[1].splitlines()[2:] == [

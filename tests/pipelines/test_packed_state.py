@@ -166,3 +166,34 @@ def test_the_small_preset_fits_eight_files_of_15_mib(packed, tmp_path):
     assert len(parts) <= 8
     assert max(path.stat().st_size for path in parts) <= 15 * 2**20
     assert sum(path.stat().st_size for path in parts) > 100 * 2**20  # of the size that is meant
+
+
+def test_a_kill_while_unpacking_leaves_no_record_of_what_is_not_there(
+    packed, tmp_path, monkeypatch
+):
+    import torch
+
+    model(tmp_path / "work" / "stage1", {"lm.weight": torch.ones(2)})
+    (tmp_path / "work" / "small.json").write_text("{}")
+    packed.save(tmp_path / "work", ["small.json", "stage1"], tmp_path / "state")
+
+    class KilledError(BaseException):
+        pass
+
+    num_moved = 0
+
+    def killed_behind_the_first(self, target):
+        nonlocal num_moved
+        num_moved += 1
+        if num_moved == 2:
+            raise KilledError
+        return replace(self, target)
+
+    replace = Path.replace
+    monkeypatch.setattr(Path, "replace", killed_behind_the_first)
+    with pytest.raises(KilledError):
+        packed.load(tmp_path / "state", tmp_path / "new")
+    monkeypatch.undo()
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {".unpacking", "stage1"}
+    packed.load(tmp_path / "state", tmp_path / "new")
+    assert (tmp_path / "new" / "small.json").exists()

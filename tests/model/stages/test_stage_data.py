@@ -133,7 +133,7 @@ def test_damaged_shards_of_codes_are_refused_by_name(opened, world, tmp_path):
 @pytest.mark.parametrize(
     ("rows", "image_root", "codes", "changes", "fault"),
     [
-        ("draws", None, None, {}, "no --image-root and no --codes found, but rows with images"),
+        ("draws", None, None, {}, "rows with images found, and neither --image-root nor"),
         ("draws", "nowhere", None, {}, "no such folder found, the folder that holds the images"),
         ("draws", None, "codes", {"view": "centre"}, "views random, whole found, view=centre was"),
         ("draws", None, "codes", {"max_positions": 20}, "24 rows found, none fits 20 positions"),
@@ -160,6 +160,6 @@ def test_codes_of_another_image_tokenizer_are_refused(world, tmp_path):
     with torch.no_grad():
         other.model.vae_local.quantize.embedding.weight.add_(1)
     with pytest.raises(
-        UserError, match=r"codes of image tokenizer [0-9a-f]{12} found, the model's"
+        UserError, match=r"codes of image tokenizer [0-9a-f]{12} found, those of the model's"
     ):
         data_of(other, tmp_path, world.draws, None, world.codes)

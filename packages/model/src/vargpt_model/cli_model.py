@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from vargpt_model.config_file import ConfigFile
+from vargpt_model.given_paths import expect_there, model_config
 
 Dtype = Annotated[
     Literal["auto", "float32", "bfloat16", "float16"],
@@ -73,6 +74,11 @@ def init(
                 f"vargpt init: {' and '.join(lacking)} missing, all of --llava, --var and --vae "
                 "were expected. Add them."
             )
+    expect_there("--image-tokenizer", [image_tokenizer], "a folder of `vargpt train`")
+    expect_there("--llava", [llava], "the folder of llava-1.5-7b-hf")
+    expect_there("--var", [var], "var_d30.pth")
+    expect_there("--vae", [vae], "vae_ch160v4096z32.pth")
+    expect_there("--vargpt", [vargpt], "the folder of a VARGPT model")
 
     import torch
 
@@ -149,12 +155,15 @@ def generate(
     config: ConfigFile = None,
 ) -> None:
     """Answer prompts in text and pictures: PNG files and a `generations` table."""
-    from vargpt_model.commands.generate_folder import generate_folder
     from vargpt_model.commands.prompts import read_prompts
+
+    model_config(model)
+    read = read_prompts(prompts)
+
+    from vargpt_model.commands.generate_folder import generate_folder
     from vargpt_model.weights.model_folder import open_config
     from vargpt_schema.errors import UserError
 
-    read = read_prompts(prompts)
     drawing = _drawing(open_config(model).drawing_config, guidance, guidance_schedule, top_k, top_p)
     try:
         options = _options(min_images, max_images, max_part_tokens, temperature, drawing)
@@ -194,6 +203,8 @@ def chat(
     config: ConfigFile = None,
 ) -> None:
     """Talk with a model in the terminal. /image PATH shows it a picture, /quit ends."""
+    model_config(model)
+
     from vargpt_model.commands.chat import HELP, Chat
     from vargpt_model.weights.model_folder import open_model
     from vargpt_schema.errors import UserError
@@ -245,6 +256,8 @@ def demo(
     config: ConfigFile = None,
 ) -> None:
     """Talk with a model on a page in the browser: pictures in and out. Ctrl-C ends it."""
+    model_config(model)
+
     from vargpt_model.demo.server import bound_socket, expect_gradio, is_loopback, serve
     from vargpt_schema.errors import UserError
 
@@ -276,6 +289,8 @@ def demo(
 
 def inspect(model: ModelFolder, config: ConfigFile = None) -> None:
     """Show parameters by part, what each stage trains, and the memory it takes."""
+    model_config(model)
+
     from vargpt_model.commands.inspection import report_lines
     from vargpt_model.weights.model_folder import open_config
 

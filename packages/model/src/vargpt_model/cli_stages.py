@@ -8,6 +8,8 @@ import typer
 
 from vargpt_model.cli_train import Settings, end_if_stopped
 from vargpt_model.config_file import ConfigFile
+from vargpt_model.given_paths import expect_there, model_config
+from vargpt_model.row_source import source_of
 from vargpt_model.stages import Stage
 
 WHAT: dict[Stage, str] = {
@@ -54,8 +56,18 @@ def stage_command(stage: Stage) -> Callable[..., None]:
         settings: Settings = None,
         config: ConfigFile = None,
     ) -> None:
+        from vargpt_schema import IMAGE_CODES, INSTRUCT
+
+        model_config(model)
+        sources = [source_of(text) for text in data]
+        for source in sources:
+            INSTRUCT.files(source.path)
+        expect_there("--image-root", [image_root], "the folder that holds the images")
+        if codes is not None:
+            IMAGE_CODES.files(codes)
+
         from vargpt_model.settings import with_settings
-        from vargpt_model.stage_training import DataPaths, source_of, stage_training, train_stage
+        from vargpt_model.stage_training import DataPaths, stage_training, train_stage
         from vargpt_model.stage_training.config import checked
         from vargpt_schema.errors import UserError
 
@@ -67,7 +79,7 @@ def stage_command(stage: Stage) -> Callable[..., None]:
         trained = train_stage(
             stage,
             model,
-            DataPaths([source_of(text) for text in data], image_root, codes),
+            DataPaths(sources, image_root, codes),
             out,
             training,
             engine=engine,

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from vargpt_model.config_file import ConfigFile
+from vargpt_model.given_paths import expect_there, model_config
 
 Settings = Annotated[
     list[str] | None,
@@ -42,6 +43,11 @@ def train_image_tokenizer(
     config: ConfigFile = None,
 ) -> None:
     """Train an image tokenizer from random weights: images become codes of several scales."""
+    expect_there("--image-root", [image_root], "the folder that holds the images")
+    expect_there("--data", [data], "a `captions` or `instruct` table")
+    expect_there("--perceptual-vgg", [perceptual_vgg], "vgg16-397923af.pth")
+    expect_there("--perceptual-weights", [perceptual_weights], "vgg.pth of LPIPS 0.1")
+
     from vargpt_model.image_tokenizer.presets import IMAGE_TOKENIZER_PRESETS
     from vargpt_model.image_tokenizer_training import (
         ImageTokenizerTraining,
@@ -63,7 +69,7 @@ def train_image_tokenizer(
     trained = train(
         pictures_in(image_root) if data is None else pictures_of(data, image_root),
         out,
-        with_settings(IMAGE_TOKENIZER_PRESETS[preset], set_model or []),
+        with_settings(IMAGE_TOKENIZER_PRESETS[preset], set_model or [], option="--set-model"),
         with_settings(ImageTokenizerTraining(), settings or []),
         perceptual_files=files,
     )
@@ -91,6 +97,15 @@ def train_base(
     config: ConfigFile = None,
 ) -> None:
     """Train the stand-ins of what the paper downloads, on the sample world alone."""
+    from vargpt_schema import CAPTIONS, IMAGE_CODES
+
+    model_config(model)
+    CAPTIONS.files(data)
+    expect_there("--image-root", [image_root], "the folder that holds the images")
+    expect_there("--image-tokenizer", [image_tokenizer], "a folder of `vargpt train`")
+    if codes is not None:
+        IMAGE_CODES.files(codes)
+
     from vargpt_model.base_training import BaseTraining
     from vargpt_model.base_training import train_base as train
     from vargpt_model.settings import with_settings
@@ -126,6 +141,9 @@ def encode(
     config: ConfigFile = None,
 ) -> None:
     """Encode images into codes once, for all trainings; under torchrun, ranks share the work."""
+    expect_there("--model", [model], "an image tokenizer")
+    expect_there("--images", [images], "a folder of images")
+
     from vargpt_model.encoding import EncodeConfig, encode_images
     from vargpt_model.pictures import pictures_in
     from vargpt_schema.errors import UserError

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 ConfigT = TypeVar("ConfigT", bound="DataclassInstance")
 
 
-def with_settings(config: ConfigT, settings: Sequence[str]) -> ConfigT:
+def with_settings(config: ConfigT, settings: Sequence[str], *, option: str = "--set") -> ConfigT:
     """The configuration with every `key=value` applied; UserError that names the bad one."""
     changes: dict[str, Any] = {}
     known = {field.name: getattr(config, field.name) for field in fields(config)}
@@ -20,14 +20,14 @@ def with_settings(config: ConfigT, settings: Sequence[str]) -> ConfigT:
         name, equals, text = setting.partition("=")
         if not equals or name not in known:
             raise UserError(
-                f"--set {setting}: one of {', '.join(sorted(known))} as KEY=VALUE was expected. "
+                f"{option} {setting}: one of {', '.join(sorted(known))} as KEY=VALUE was expected. "
                 "Correct the name, or take the option out."
             )
-        changes[name] = _read(setting, text, known[name])
+        changes[name] = _read(f"{option} {setting}", text, known[name])
     try:
         return replace(config, **changes)
     except ValueError as error:
-        raise UserError(f"--set {' '.join(settings)}: {error}. Give other values.") from error
+        raise UserError(f"{option} {' '.join(settings)}: {error}. Give other values.") from error
 
 
 def _read(setting: str, text: str, now: Any) -> Any:
@@ -41,5 +41,5 @@ def _read(setting: str, text: str, now: Any) -> Any:
     except (ValueError, KeyError) as error:
         shown = ",".join(map(str, now)) if isinstance(now, tuple) else now
         raise UserError(
-            f"--set {setting}: {text!r} found, a value like {shown!r} was expected. Correct it."
+            f"{setting}: {text!r} found, a value like {shown!r} was expected. Correct it."
         ) from error

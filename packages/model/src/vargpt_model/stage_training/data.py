@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from vargpt_model.encoding.ranks import Rank
 from vargpt_model.image_tokenizer_folder import weights_sha256
 from vargpt_model.processor import VargptProcessor
+from vargpt_model.row_source import Source
 from vargpt_model.stage_training.config import StageTraining
 from vargpt_model.stage_training.examples import ExampleReader, expect_sources
 from vargpt_model.stage_training.row_lengths import RowLengths, row_lengths
-from vargpt_model.stage_training.rows import RowOrder, Rows, Source
+from vargpt_model.stage_training.rows import RowOrder, Rows
 from vargpt_model.stage_training.step_batches import StepBatches
 from vargpt_model.stage_training.stored_codes import StoredCodes, mapped_file, unpack_codes
 from vargpt_model.vargpt import VargptConfig, VargptForConditionalGeneration
@@ -92,8 +93,8 @@ def stage_data(
     if not order.rows_per_epoch:
         raise UserError(
             f"{paths.sources[0].path}: {len(rows):,} rows found, none fits "
-            f"{training.max_positions:,} positions and has something to learn. Raise "
-            "max_positions, or give other rows."
+            f"{training.max_positions:,} positions and has something to learn, at least one was "
+            "expected. Give --set max_positions=N with a higher one, or other rows."
         )
     reader = ExampleReader(
         rows,

@@ -95,7 +95,10 @@ class ExampleReader:
 
     def _opened(self, name: str):
         if self._pictures is None:
-            raise UserError(f"{name}: no --image-root given and no codes of it found")
+            raise UserError(
+                f"{name}: neither codes of it nor --image-root found, one of the two was expected. "
+                "Add --image-root DIR, or encode it too with `vargpt encode`."
+            )
         return self._pictures.open(name)
 
 
@@ -114,11 +117,11 @@ def expect_sources(
     stored = {"random" if name.startswith("random-") else name for name in codes.views}
     if stored and view not in stored:
         raise UserError(
-            f"--codes: views {', '.join(sorted(stored))} found, view={view} was expected. Add "
-            f"--set view={min(stored)}, or encode the images with that view."
+            f"--codes {codes.path}: views {', '.join(sorted(stored))} found, view={view} was "
+            f"expected. Add --set view={min(stored)}, or encode the images with that view."
         )
     if image_root is None and not codes.views and rows.has_images:
         raise UserError(
-            "no --image-root and no --codes found, but rows with images. Give the folder that "
-            "holds the images."
+            f"{rows.sources[0].path}: rows with images found, and neither --image-root nor "
+            "--codes, one of them was expected. Add --image-root DIR, where the images are."
         )

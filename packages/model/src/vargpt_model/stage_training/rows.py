@@ -1,17 +1,16 @@
 """Rows to train on: several `instruct` folders, each with a weight, as one list."""
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from vargpt_model.row_source import Source
 from vargpt_model.training.batch_order import epoch_order
 from vargpt_model.training.manifest import names_sha256
 from vargpt_schema import INSTRUCT
@@ -19,14 +18,6 @@ from vargpt_schema.compute import pc
 from vargpt_schema.errors import UserError
 
 _COLUMNS = ["sample_id", "messages", "images", "task"]
-_WEIGHT = re.compile(r":([0-9]*\.?[0-9]+)$")
-
-
-class Source(NamedTuple):
-    """A folder of `instruct` rows, and how often an epoch goes through it."""
-
-    path: Path
-    weight: float
 
 
 class Row(NamedTuple):
@@ -35,17 +26,6 @@ class Row(NamedTuple):
     sample_id: str
     messages: list[dict[str, str]]
     images: list[str]  # in the order of their placeholders
-
-
-def source_of(text: str) -> Source:
-    """DIR or DIR:WEIGHT as typed. UserError for a weight of 0."""
-    found = _WEIGHT.search(text)
-    if found is None or Path(text).exists():
-        return Source(Path(text), 1.0)
-    weight = float(found.group(1))
-    if not weight > 0:
-        raise UserError(f"--data {text}: weight {weight:g} found, one above 0 was expected.")
-    return Source(Path(text[: found.start()]), weight)
 
 
 class Rows:
@@ -57,7 +37,10 @@ class Rows:
         self.sizes = [table.num_rows for table in tables]
         for source, size in zip(self.sources, self.sizes, strict=True):
             if not size:
-                raise UserError(f"{source.path}: a table without rows found. Give one with rows.")
+                raise UserError(
+                    f"{source.path}: a table without rows found, at least one was expected. Build "
+                    "it again with `datagen`, or take this --data out."
+                )
         self._table = pa.concat_tables(tables)
 
     def __len__(self) -> int:

@@ -26,6 +26,7 @@ class StoredCodes:
     """
 
     def __init__(self, path: Path | None, mapped: Path | None) -> None:
+        self.path = path
         self._places: dict[str, dict[str, int]] = defaultdict(dict)  # view -> image -> row
         self._codes: NDArray[np.uint16] | None = None
         if path is None or mapped is None:
@@ -70,9 +71,9 @@ def unpack_codes(path: Path, config: VargptConfig, tokenizer_sha256: str, mapped
     found = read_codes_config(path, config.visual_decoder_config.patch_nums)
     if found.tokenizer_sha256 != tokenizer_sha256:
         raise UserError(
-            f"{path}: codes of image tokenizer {found.tokenizer_sha256[:12]} found, the "
-            f"model's is {tokenizer_sha256[:12]}. Encode the images with `vargpt encode` and "
-            "the image tokenizer that `vargpt init` was given."
+            f"{path}: codes of image tokenizer {found.tokenizer_sha256[:12]} found, those of the "
+            f"model's, {tokenizer_sha256[:12]}, were expected. Encode the images again: "
+            "`vargpt encode` with the image tokenizer that `vargpt init` was given."
         )
     if not mapped.exists():
         write_file(mapped, lambda temporary: _unpack(path, config, temporary))
@@ -91,7 +92,8 @@ def _unpack(path: Path, config: VargptConfig, file: Path) -> None:
             codes = flat.to_numpy(zero_copy_only=False)
             if len(codes) != table.num_rows * length or (len(codes) and codes.max() >= vocab_size):
                 raise UserError(
-                    f"{shard}: rows of another length or codes outside the codebook found. The "
+                    f"{shard}: rows of another length or codes outside the codebook found, "
+                    f"{length} codes below {vocab_size:,} a row were expected. The "
                     "file is damaged: remove it and run the same `vargpt encode` command again."
                 )
             unpacked.write(codes.astype("<u2").tobytes())

@@ -221,8 +221,8 @@ def _expect_ranks(rank: Rank, training: StageTraining, engine: Engine | None) ->
         )
     if training.batch_size % rank.world_size:
         raise UserError(
-            f"batch_size {training.batch_size} found for {rank.world_size} ranks, a multiple of "
-            "the ranks was expected. Change --set batch_size=N."
+            f"--set batch_size={training.batch_size}: {rank.world_size} ranks found, a multiple of "
+            "them was expected. Give another batch_size, or start another number of ranks."
         )
 
 

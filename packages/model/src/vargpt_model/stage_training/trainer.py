@@ -234,11 +234,12 @@ class StageTrainer(Trainer):
         counts = Counts(*numbers)
         limit = self.training.max_skipped_frac * self.training.batch_size
         if counts.unreadable > limit or counts.unreadable == self.training.batch_size:
-            reasons = [one.reason for one in batch.unreadable] or ["on another rank"]
+            told = [f"row {one.sample_id}, {one.reason}" for one in batch.unreadable]
+            first = next(iter(told), "on another rank.")
             raise UserError(
                 f"step {batch.step + 1}: {counts.unreadable} of {self.training.batch_size} rows "
-                f"cannot be read, at most {limit:g} were expected (first: {reasons[0]}) Check "
-                "--image-root and --codes, or raise max_skipped_frac."
+                f"cannot be read, at most {limit:g} were expected. The first: {first} Check "
+                "--image-root and --codes, or give --set max_skipped_frac=X."
             )
         return counts
 

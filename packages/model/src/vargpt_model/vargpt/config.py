@@ -9,6 +9,7 @@ from typing import Any, Literal
 from transformers import CLIPVisionConfig, LlamaConfig, PreTrainedConfig
 
 from vargpt_model.drawing import DrawingConfig
+from vargpt_model.given_paths import MODEL_TYPE
 from vargpt_model.image_tokenizer import ImageTokenizerConfig
 from vargpt_model.scales import num_codes
 from vargpt_model.visual_decoder import VisualDecoderConfig
@@ -45,7 +46,7 @@ class VargptConfig(PreTrainedConfig):
     holds defaults of DrawingConfig.
     """
 
-    model_type = "vargpt_llava"
+    model_type = MODEL_TYPE
     sub_configs = {  # noqa: RUF012  # pyright: ignore
         "text_config": LlamaConfig,
         "vision_config": CLIPVisionConfig,

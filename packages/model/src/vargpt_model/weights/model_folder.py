@@ -12,6 +12,7 @@ import torch
 from transformers import AutoProcessor
 
 import vargpt_model.auto_classes  # noqa: F401, registers the processor
+from vargpt_model.given_paths import model_config
 from vargpt_model.processor import VargptProcessor
 from vargpt_model.training.checkpoints import sha256_of, write_json
 from vargpt_model.training.folder_lock import expect_config, locked
@@ -40,11 +41,15 @@ class Opened(NamedTuple):
 
 
 def is_complete(out: Path, settings: Mapping[str, Any]) -> bool:
-    """Whether a folder was made with these settings; UserError if it was made with others."""
+    """Whether a folder was made with these settings and has all its files.
+
+    UserError if it was made with others.
+    """
     path = out / INIT
     if not path.is_file():
         return False
-    before = json.loads(path.read_text("utf-8"))["settings"]
+    made = json.loads(path.read_text("utf-8"))
+    before = made["settings"]
     now = json.loads(json.dumps(dict(settings)))
     if before != now:
         differences = [
@@ -56,7 +61,7 @@ def is_complete(out: Path, settings: Mapping[str, Any]) -> bool:
             f"{out}: a model of other settings found ({'; '.join(differences)}). Choose another "
             "folder with --out DIR."
         )
-    return True
+    return all((out / name).is_file() for name in ("config.json", *made["files"]))
 
 
 def write_model(
@@ -128,21 +133,7 @@ def open_model(
 
 def open_config(folder: Path) -> VargptConfig:
     """The configuration of a model's folder; UserError for another architecture."""
-    path = folder / "config.json"
-    try:
-        found = json.loads(path.read_text("utf-8"))
-        kind = found.get("model_type")
-    except (OSError, ValueError, AttributeError) as error:
-        raise UserError(
-            f"{path}: cannot be read ({' '.join(str(error).split())}), the folder of a VARGPT "
-            "model was expected. Make one with `vargpt init --preset tiny --out DIR`."
-        ) from error
-    if kind != VargptConfig.model_type:
-        raise UserError(
-            f"{path}: architecture {kind!r} found, {VargptConfig.model_type!r} expected. Make a "
-            "VARGPT model with `vargpt init`."
-        )
-    return config_of(found, path)
+    return config_of(model_config(folder), folder / "config.json")
 
 
 def default_device() -> str:
