@@ -169,7 +169,7 @@ def cpu_seconds(run: Path) -> dict[str, float]:
     found = {}
     for path in sorted(run.rglob(".*.cpu_seconds")):
         step = path.relative_to(run).with_name(path.name[1:].removesuffix(".cpu_seconds"))
-        if step.parts[0] != "ablations":
+        if step.parts[0] != "ablations" and ".before" not in step.parts:
             found[str(step)] = sum(map(float, path.read_text().split()))
     return found
 

@@ -2,9 +2,9 @@
 
 Commands resume in a folder that they began themselves and refuse one that another configuration
 began. So a folder whose stamp names the same WHAT (the command's parameters) and the same bytes of
-every INPUT is left as it is, half done or done. Any other is moved to FOLDER.before-1, -2, ... and
-comes back when its configuration does: replies that were paid and days of training are never
-deleted. Beside the folder lie its stamp and the CPU seconds that its command took.
+every INPUT is left as it is, half done or done. Any other is moved to .before/FOLDER-1, -2, ...
+beside it and comes back when its configuration does: replies that were paid and days of training
+are never deleted. Beside a folder lie its stamp and the CPU seconds that its command took.
 """
 
 import hashlib
@@ -19,9 +19,8 @@ FREE = re.compile(
     r" --(?:max-usd|in-flight|price) \S+"
     r"| --set (?:log_every|save_every|sample_every|num_threads|zero_stage)=\S+"
 )
-
-
 STAMP, CPU_SECONDS = "begun", "cpu_seconds"  # ends of the names of what lies beside
+BEFORE = ".before"  # hidden, so that no command takes what is kept there for a run of its own
 
 
 def begin(folder: Path, what: str, inputs: list[Path]) -> None:
@@ -54,8 +53,9 @@ def _put_aside(folder: Path) -> None:
         shutil.rmtree(folder)
         return
     number = 1
-    while (aside := folder.with_name(f"{folder.name}.before-{number}")).exists():
+    while (aside := folder.parent / BEFORE / f"{folder.name}-{number}").exists():
         number += 1
+    aside.parent.mkdir(exist_ok=True)
     folder.rename(aside)
     _move_beside(folder, aside)
     _say(f"{folder} was begun with another configuration or input; it is kept as {aside}")
@@ -70,7 +70,7 @@ def _move_beside(before: Path, now: Path) -> None:
 
 
 def _kept(folder: Path) -> list[Path]:
-    return sorted(folder.parent.glob(f"{folder.name}.before-*"))
+    return sorted((folder.parent / BEFORE).glob(f"{folder.name}-[0-9]*"))
 
 
 def _beside(folder: Path, what: str) -> Path:

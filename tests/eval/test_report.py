@@ -181,7 +181,9 @@ def test_world_scores_stand_in_a_section_of_their_own(tmp_path):
         "n_error": 0,
         "n_truncated": 0,
         "n_fallback": 0,
+        "num_items": None,
         "subgroups": {},
+        "beside": {},
         "metrics": {"accuracy": {"value": 0.9, "ci95": None, "unit": "fraction"}},
         "wanted_image": {"value": 0.005, "n": 200, "ci95": [0.000883, 0.027776]},
     }

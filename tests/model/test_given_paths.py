@@ -49,19 +49,22 @@ CASES = [
     (["inspect", "--model", "nope"], NO_MODEL),
     (["inspect", "--model", "llava"], "llava/config.json: architecture 'llava' found, 'vargpt_"),
     ([*STAGE, "--model", "nope", "--data", "rows"], NO_MODEL),
-    ([*STAGE, "--model", "model", "--data", "nope:2"], "nope: no Parquet file found, a `instruct`"),
+    (
+        [*STAGE, "--model", "model", "--data", "nope:2"],
+        "nope: no Parquet file found, a table `instruct`",
+    ),
     (
         [*STAGE, "--model", "model", "--data", "rows", "--image-root", "nope"],
         "--image-root nope: no such file or folder found, the folder that holds the images was",
     ),
     (
         [*STAGE, "--model", "model", "--data", "rows", "--codes", "nope"],
-        "nope: no Parquet file found, a `image_codes` table was expected",
+        "nope: no Parquet file found, a table `image_codes` was expected",
     ),
     ([*BASE, "--model", "nope", "--data", "rows", "--image-root", "rows"], NO_MODEL),
     (
         [*BASE, "--model", "model", "--data", "nope", "--image-root", "rows"],
-        "nope: no Parquet file found, a `captions` table was expected",
+        "nope: no Parquet file found, a table `captions` was expected",
     ),
     (
         [*PICTURES, "--image-root", "nope"],

@@ -40,7 +40,7 @@ def test_a_folder_of_another_parameter_or_input_is_kept_aside(tmp_path, what, te
     source.write_text(text)
     begin()(folder, what, [source])
     assert not folder.exists()
-    assert (tmp_path / "out.before-1" / "half-done").exists()
+    assert (tmp_path / ".before" / "out-1" / "half-done").exists()
 
 
 def test_a_folder_comes_back_with_its_configuration(tmp_path):
@@ -55,7 +55,7 @@ def test_a_folder_comes_back_with_its_configuration(tmp_path):
     assert (folder / "of-1").exists()
     begin()(folder, "command --a 3", [])
     assert (folder / "of-3").exists()
-    kept = {path.name for path in tmp_path.glob("out.before-*/of-*")}
+    kept = {path.name for path in tmp_path.glob(".before/out-*/of-*")}
     assert kept == {"of-1", "of-2"}
 
 
@@ -79,12 +79,25 @@ def test_a_raised_cap_or_more_checkpoints_go_on_in_the_same_folder(tmp_path, bef
     assert (folder / "paid").exists()
 
 
+def test_cpu_seconds_go_with_their_folder(tmp_path):
+    folder, seconds = tmp_path / "out", tmp_path / ".out.cpu_seconds"
+    begin()(folder, "command --a 1", [])
+    folder.mkdir()
+    (folder / "of-1").touch()
+    seconds.write_text("10.0 1.0")
+    begin()(folder, "command --a 2", [])
+    assert not seconds.exists()
+    begin()(folder, "command --a 1", [])
+    assert seconds.read_text() == "10.0 1.0"
+
+
 def test_a_kill_between_the_folder_and_its_stamp_loses_neither(tmp_path):
     folder = tmp_path / "out"
     begin()(folder, "command --a 1", [])
     folder.mkdir()
     (folder / "of-1").touch()
-    folder.rename(tmp_path / "out.before-1")  # killed here: the stamp lies where it was
+    (tmp_path / ".before").mkdir()
+    folder.rename(tmp_path / ".before" / "out-1")  # killed here: the stamp lies where it was
     begin()(folder, "command --a 2", [])
     assert not folder.exists()
     folder.mkdir()
@@ -92,7 +105,7 @@ def test_a_kill_between_the_folder_and_its_stamp_loses_neither(tmp_path):
     (tmp_path / ".out.begun").unlink()  # killed before the stamp of a folder was written
     begin()(folder, "command --a 2", [])
     assert not folder.exists()
-    kept = {path.name for path in tmp_path.glob("out.before-*/of-*")}
+    kept = {path.name for path in tmp_path.glob(".before/out-*/of-*")}
     assert kept == {"of-1", "of-2"}
 
 

@@ -40,12 +40,12 @@ class SeedScores(NamedTuple):
 
 
 def read_seeds(folders: Sequence[Path], table: PaperTable) -> SeedScores:
-    """UserError for folders without a scored seed."""
+    """UserError for folders without a scored seed. Hidden folders are none."""
     found: dict[str, dict[str, Figure]] = {}
     for folder in folders:
         for path in sorted(folder.glob(f"**/{SUMMARY}")):
             parts = path.relative_to(folder).parts
-            if len(parts) > 1:
+            if len(parts) > 1 and not any(part.startswith(".") for part in parts):
                 figures = _read_figures(path, table)
                 found.setdefault(parts[0], {}).update({one.title: one for one in figures})
         for path in sorted(folder.glob(f"*/{METRICS}")):

@@ -44,7 +44,7 @@ class ScoredRun(NamedTuple):
 
 
 _COUNTS = ("n", "is_subset", "n_error", "n_truncated", "n_fallback")
-_WORLD_KEYS = ("right", "by_split", "by_attribute", "num_missing", "num_unreadable")
+_WORLD_KEYS = ("right", "opened", "by_split", "by_attribute", "num_missing", "num_unreadable")
 _DRAWN_KEYS = ("stamp", "extractor", "clip", "reference", "real_pixels_sha256", "image_size_px")
 _BENCHMARK_KEYS = ("title", "headline", "num_items", "subgroups", "beside")
 _KEYS = {
