@@ -112,8 +112,8 @@ def opened_share(folder: Path) -> float:
 @pytest.mark.slow
 def test_three_stages_teach_to_open_an_image_when_asked_and_its_loss_falls(tmp_path):
     from vargpt_model.processor import VargptProcessor, world_tokenizer
+    from vargpt_model.row_source import Source
     from vargpt_model.stage_training import DataPaths, stage_training, train_stage
-    from vargpt_model.stage_training.rows import Source
 
     model = tmp_path / "model"
     small_model(guidance_null="learned").save_pretrained(model)

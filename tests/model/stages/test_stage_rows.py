@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.model.stages.conftest import asks, draws, record, write_rows
+from vargpt_model.row_source import Source, source_of
 from vargpt_model.stage_training.row_lengths import row_lengths
-from vargpt_model.stage_training.rows import RowOrder, Rows, Source, source_of
+from vargpt_model.stage_training.rows import RowOrder, Rows
 from vargpt_schema import UserError
 
 
