@@ -87,7 +87,7 @@ def test_answers_that_name_a_model_do_not_join_those_that_name_none():
         ({"gqa": 3}, "no `metrics` of gqa found"),
         ({"gqa": {"metrics": {}}}, "no `n` of gqa found"),
         ({"gen_metrics": {}}, "no `metrics` of gen_metrics found"),
-        ({"world": {"right": {}}}, "no `by_split` of world found"),
+        ({"world": {"right": {}}}, "no `opened` of world found"),
     ],
 )
 def test_a_summary_that_is_not_this_releases_is_named(summary, expected):

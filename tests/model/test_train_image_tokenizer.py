@@ -190,7 +190,7 @@ def test_second_process_on_a_folder_is_refused(tmp_path, images):
         (["--set", "nonsense=1"], "--set nonsense=1: one of adversarial_start_frac"),
         (["--set", "num_steps=many"], "--set num_steps=many: 'many' found, a value like"),
         (["--set", "num_steps=0"], "must be at least 1"),
-        (["--perceptual-vgg", "a.pth"], "--perceptual-vgg and --perceptual-weights: one of the"),
+        (["--perceptual-vgg", __file__], "--perceptual-vgg and --perceptual-weights: one of the"),
     ],
 )
 def test_mistakes_are_one_line(tmp_path, images, monkeypatch, capsys, words, message):

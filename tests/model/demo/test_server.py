@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from tests.model.vargpt.conftest import small_config
 from vargpt_schema.errors import UserError
 
 
@@ -44,11 +45,12 @@ def test_a_missing_extra_is_named_with_the_command_that_installs_it(monkeypatch)
         expect_gradio()
 
 
-def test_the_command_says_so_in_one_line_and_ends_with_2(monkeypatch, capsys):
+def test_the_command_says_so_in_one_line_and_ends_with_2(tmp_path, monkeypatch, capsys):
     from vargpt_model.cli import main
 
+    small_config().save_pretrained(tmp_path)
     monkeypatch.setitem(sys.modules, "gradio", None)
-    monkeypatch.setattr(sys, "argv", ["vargpt", "demo", "--model", "absent"])
+    monkeypatch.setattr(sys, "argv", ["vargpt", "demo", "--model", str(tmp_path)])
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2

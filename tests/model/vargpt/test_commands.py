@@ -283,7 +283,7 @@ def test_an_image_in_a_prompt_is_seen_and_its_lack_is_an_error(folder, tmp_path)
             "--preset and --vargpt found",
         ),
         (["init", "--llava", "y", "--out", "x"], "--var and --vae missing"),
-        (["init", "--vargpt", "absent", "--out", "x"], "absent/config.json: cannot be read"),
+        (["init", "--vargpt", "absent", "--out", "x"], "--vargpt absent: no such file or folder"),
         (["inspect", "--model", "absent"], "absent/config.json: cannot be read"),
         (
             ["generate", "--model", "absent", "--prompts", "x", "--out", "y"],
