@@ -289,10 +289,10 @@ def test_a_table_that_was_moved_without_its_pictures_is_no_score_of_nothing(draw
         drawn.score()
 
 
-def test_a_table_without_a_generation_is_no_score_of_nothing(drawn: Drawn):
+def test_a_table_of_nothing_but_empty_replies_is_a_score_of_nothing_right(drawn: Drawn):
     drawn.prompts = [prompt_for(ONE_FULL)]
-    with pytest.raises(UserError, match="no generation found"):
-        drawn.score()
+    score = drawn.score()
+    assert (score.num_drawings, score.num_right, score.num_missing) == (1, 0, 1)
 
 
 def test_a_generation_that_is_there_twice_is_refused(drawn: Drawn):

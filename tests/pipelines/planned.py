@@ -57,6 +57,13 @@ def planned(cwd: Path, scale: str, *words: str) -> list[Job]:
     return [_job(text) for text in re.split(r"\n\[[^\n]*\]\n", ran.stdout + ran.stderr)[1:]]
 
 
+def untimed(line: str) -> str:
+    """A line of a rule without what measures its CPU seconds."""
+    timed = r"\{ time (.*) 2>&3; \} 3>&2 2>> \S+\.cpu_seconds"
+    found = re.fullmatch(timed, line.strip())
+    return found[1] if found else line.strip()
+
+
 def _job(text: str) -> Job:
     rule = re.search(r"^(?:local)?rule (\w+):$", text, re.MULTILINE)
     assert rule, text
@@ -64,9 +71,6 @@ def _job(text: str) -> Job:
     assert listed, text
     resources = dict(pair.split("=", 1) for pair in listed[1].split(", "))
     shell = text.partition("Shell command: ")[2].partition("\n\n")[0]
-    timed = re.compile(r"^\{ time (.*) 2>&3; \} 3>&2 2>> \S+\.cpu_seconds$")
-    lines = [
-        tuple(shlex.split(timed.sub(r"\1", line))) for line in shell.splitlines() if line.strip()
-    ]
+    lines = [tuple(shlex.split(untimed(line))) for line in shell.splitlines() if line.strip()]
     own = tuple(words for words in lines if not words[1:2] or not words[1].endswith("begin.py"))
     return Job(rule[1], resources, own)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.pipelines.planned import ROOT, needs_snakemake, snakemake
+from tests.pipelines.planned import ROOT, needs_snakemake, snakemake, untimed
 
 
 def begin():
@@ -174,8 +174,8 @@ def test_a_cut_run_has_a_folder_of_its_own(tmp_path):
 @pytest.mark.slow
 def test_the_seed_of_a_run_is_that_of_every_training(tmp_path):
     planned = snakemake("-n", "-p", "--cores", "1", "--config", "seed=7", cwd=tmp_path)
-    lines = (planned.stdout + planned.stderr).splitlines()
-    trains = [line.strip() for line in lines if line.strip().startswith("vargpt train ")]
+    lines = map(untimed, (planned.stdout + planned.stderr).splitlines())
+    trains = [line for line in lines if line.startswith("vargpt train ")]
     assert len(trains) == 5
     assert all("--set seed=7 " in line for line in trains)
 
@@ -186,7 +186,7 @@ def test_numbers_in_a_mapping_of_the_command_line_take_the_place_of_the_files(tm
     words = ["scale=paper", "cpu=1", "nodes={2: 1}", "train={3: {max_steps: 5}}", "out="]
     planned = snakemake("-n", "-p", "--cores", "1", "--config", *words, cwd=tmp_path)
     assert planned.returncode == 0, planned.stdout + planned.stderr
-    lines = [line.strip() for line in (planned.stdout + planned.stderr).splitlines()]
+    lines = list(map(untimed, (planned.stdout + planned.stderr).splitlines()))
     stage = {
         number: next(line for line in lines if f" vargpt train {number} " in line)
         for number in ("1", "2", "3")

@@ -1,9 +1,8 @@
 """Progress of a command on stderr: done, total, rate, time left."""
 
+import sys
 import time
 from collections.abc import Callable
-
-import typer
 
 _SECONDS_BETWEEN_LINES = 2.0
 
@@ -22,6 +21,7 @@ def lines_on_stderr(what: str) -> Progress:
         last_s = now
         rate = max(done, 1) / max(now - started, 1e-6)
         left_s = (total - done) / rate
-        typer.echo(f"{what}: {done:,}/{total:,}, {rate:,.0f}/s, ETA {left_s:,.0f} s", err=True)
+        line = f"{what}: {done:,}/{total:,}, {rate:,.0f}/s, ETA {left_s:,.0f} s"
+        print(line, file=sys.stderr, flush=True)
 
     return show

@@ -36,9 +36,9 @@ class Drawing(NamedTuple):
 def read_drawings(generations: Path, prompts: Path) -> list[Drawing]:
     """Every prompt with its first picture of every seed, in the order of the prompts.
 
-    UserError for prompts that are not the sample world's, generations of other prompts, none or
-    the same twice, image paths that leave the folder of their file, and no picture where the table
-    names some.
+    UserError for prompts that are not the sample world's, generations of other prompts or the same
+    twice, image paths that leave the folder of their file, and no picture where the table names
+    some. A table without a row is one of empty replies.
     """
     by_id = prompts_by_id(prompts)
     indices = {prompt_id: _scene_index(prompts, prompt) for prompt_id, prompt in by_id.items()}
@@ -106,11 +106,6 @@ def _pictures(
             seeds = found[row["prompt_id"]]
             if seeds.get(row["seed"]) is None:
                 seeds[row["seed"]] = _picture(file, row) if row["kind"] == "image" else None
-    if not parts:
-        raise UserError(
-            f"{generations}: no generation found, at least one expected. Draw with `vargpt "
-            "generate`."
-        )
     _expect_some_file(generations, found)
     return found
 
