@@ -33,9 +33,8 @@ def command(*words: object) -> None:
     line = [str(word) for word in words]
     print("$", " ".join(line), file=sys.stderr, flush=True)
     program = Path(sys.executable).with_name(line[0])
-    done = subprocess.run(
-        [program, *line[1:]], check=False, stdout=sys.stderr
-    )  # ours is for tables
+    # Its standard output is not ours, which is for the tables.
+    done = subprocess.run([program, *line[1:]], check=False, stdout=sys.stderr)
     if done.returncode:
         raise SystemExit(f"exit code {done.returncode}; run the same line again to go on")
 
