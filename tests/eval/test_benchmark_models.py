@@ -183,7 +183,7 @@ def test_a_run_that_was_killed_goes_on_behind_its_last_answer(llava, tmp_path):
     assert sorted(ids) == sorted(f"20{number}" for number in range(60))
     stored = list(ANSWERS.records(tmp_path / "run/answers/gqa.parquet"))
     assert [one.sample_id for one in stored] == [f"20{number}" for number in range(60)]
-    assert "1 benchmarks, 60 answers" in done.stdout
+    assert "1 benchmark, 60 answers" in done.stdout
 
 
 @pytest.mark.slow

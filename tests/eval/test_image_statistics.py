@@ -107,8 +107,8 @@ def test_a_killed_command_goes_on_behind_its_last_batch(images, whole, tmp_path)
     words = ["stats", "make", images, "--out", tmp_path / "ref.npz", "--batch-size", "4"]
     code = (
         "import sys, time; from vargpt_eval.extracting import random_features as made\n"
-        "see = made.RandomExtractor.see\n"
-        "made.RandomExtractor.see = lambda self, images: (time.sleep(0.2), see(self, images))[1]\n"
+        "extract = made.RandomExtractor.extract\n"
+        "made.RandomExtractor.extract = lambda *words: (time.sleep(0.2), extract(*words))[1]\n"
         "from vargpt_eval.cli import main; main()"
     )
     process = subprocess.Popen(

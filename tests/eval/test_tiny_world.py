@@ -47,7 +47,7 @@ def test_a_tiny_model_is_scored_on_questions_drawings_and_distances(tmp_path: Pa
     )
     run("vargpt_eval", "report", out, "--out", tmp_path / "report")
 
-    assert "1 benchmarks, 12 answers" in asked
+    assert "1 benchmark, 12 answers" in asked
     assert "(not comparable)" in seen
     summary = RunFolder(out).summary()
     assert summary["world"]["right"]["n"] == 6
