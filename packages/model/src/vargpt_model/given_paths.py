@@ -11,20 +11,25 @@ MODEL_TYPE = "vargpt_llava"  # of the official checkpoints' config.json
 
 
 def model_config(folder: Path) -> dict[str, Any]:
-    """What a model folder's `config.json` says; UserError for another architecture."""
+    """What a VARGPT folder's `config.json` says; UserError as `config_json`."""
+    remedy = "Make one with `vargpt init --preset tiny --out DIR`."
+    return config_json(folder, MODEL_TYPE, "the folder of a VARGPT model", remedy)
+
+
+def config_json(folder: Path, model_type: str, wanted: str, remedy: str) -> dict[str, Any]:
+    """What `config.json` says; UserError for one that cannot be read or of another architecture."""
     path = folder / "config.json"
     try:
         found = json.loads(path.read_text("utf-8"))
         kind = found.get("model_type")
     except (OSError, ValueError, AttributeError) as error:
         raise UserError(
-            f"{path}: cannot be read ({' '.join(str(error).split())}), the folder of a VARGPT "
-            "model was expected. Make one with `vargpt init --preset tiny --out DIR`."
+            f"{path}: cannot be read ({' '.join(str(error).split())}), {wanted} was expected. "
+            f"{remedy}"
         ) from error
-    if kind != MODEL_TYPE:
+    if kind != model_type:
         raise UserError(
-            f"{path}: architecture {kind!r} found, {MODEL_TYPE!r} expected. Make a "
-            "VARGPT model with `vargpt init`."
+            f"{path}: architecture {kind!r} found, {model_type!r} expected, {wanted}. {remedy}"
         )
     return found
 

@@ -3,7 +3,6 @@
 A start is a configuration, a text tokenizer and tensors that are read or drawn when written.
 """
 
-import json
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from vargpt_model.checkpoint import CODE_USE, DOWNLOAD_AGAIN, visual_decoder_config_of
+from vargpt_model.given_paths import MODEL_TYPE, config_json
 from vargpt_model.image_tokenizer import ImageTokenizerConfig
 from vargpt_model.image_tokenizer_folder import CONFIG, WEIGHTS, image_tokenizer_config
 from vargpt_model.processor import world_tokenizer
@@ -95,7 +95,7 @@ def start_from_published(
     code does, at random. `image_tokenizer` gives the sizes of a `vae` file that is not the
     published one's. UserError for files that are not those.
     """
-    found = _config_json(llava, "llava", "the folder of llava-1.5-7b-hf")
+    found = config_json(llava, "llava", "the folder of llava-1.5-7b-hf", "Give that folder.")
     tokenizer = _tokenizer(llava)
     ids = _add_tokens(tokenizer, llava)
     decoder_tensors = open_file(var)
@@ -149,7 +149,8 @@ def start_from_official(
     the configuration instead. `vae` replaces the image tokenizer, which the official file may hold
     in bf16, by the published file. UserError for another architecture or damaged files.
     """
-    found = _config_json(folder, "vargpt_llava", "the folder of an official VARGPT v1 checkpoint")
+    wanted = "the folder of an official VARGPT v1 checkpoint"
+    found = config_json(folder, MODEL_TYPE, wanted, "Give that folder.")
     tensors = open_folder(folder)
     if "visual_decoder" not in found:
         own = {
@@ -200,23 +201,6 @@ def config_of(found: dict[str, Any], path: Path) -> VargptConfig:
             f"{path}: no working configuration found ({reason}). Give a folder that `vargpt init` "
             "made, or an official checkpoint with parts of the published sizes."
         ) from error
-
-
-def _config_json(folder: Path, model_type: str, wanted: str) -> dict[str, Any]:
-    path = folder / "config.json"
-    try:
-        found = json.loads(path.read_text("utf-8"))
-        kind = found.get("model_type")
-    except (OSError, ValueError, AttributeError) as error:
-        raise UserError(
-            f"{path}: cannot be read ({' '.join(str(error).split())}), {wanted} was expected. "
-            "Give that folder."
-        ) from error
-    if kind != model_type:
-        raise UserError(
-            f"{path}: architecture {kind!r} found, {model_type!r} expected. Give {wanted}."
-        )
-    return found
 
 
 def _tokenizer(folder: Path) -> PreTrainedTokenizerFast:
